@@ -1,0 +1,16 @@
+"""Learning from few labels with TensorFlow and Keras 3, with DeepChem's API.
+
+The package is a drop-in replacement for ``deepchem.metalearning`` and
+``deepchem.models.optimizers``::
+
+    import deepchem_meta as dc
+
+    maml = dc.metalearning.MAML(learner, optimizer=dc.models.optimizers.Adam(5e-3))
+    maml.fit(9000)
+"""
+
+from deepchem_meta import metalearning, models
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "metalearning", "models"]

@@ -1,0 +1,69 @@
+"""Checks of arguments at the boundary: the rule, the argument and what was received."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+__all__ = ["check_count", "check_option", "check_seconds"]
+
+
+def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
+    """Return `value` as an int, or say which whole number was wanted.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : int
+        The value to check. NumPy integers are taken; booleans are not.
+    minimum : int, default 0
+        The smallest value allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a whole number.
+    ValueError
+        If it is below `minimum`.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"`{name}` must be an int of at least {minimum}. Received: {name}={value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}")
+    return int(value)
+
+
+def check_seconds(name: str, value: Any) -> float:
+    """Return `value` as a duration in seconds: a real number of at least 0, or infinity.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a real number.
+    ValueError
+        If it is negative or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be a number of seconds. Received: {name}={value!r}")
+    if math.isnan(value) or value < 0:
+        raise ValueError(f"`{name}` must be at least 0 seconds. Received: {name}={value!r}")
+    return float(value)
+
+
+def check_option(name: str, value: Any, options: tuple) -> Any:
+    """Return `value` if it is one of `options`.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        raise ValueError(f"`{name}` must be one of {options}. Received: {name}={value!r}")
+    return value

@@ -1,0 +1,254 @@
+"""How batches of data lie in tensors: one task's arrays, and the stacked arrays of many tasks."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["ArrayLayout", "BatchReader", "Layout", "column_layouts"]
+
+
+class BatchReader:
+    """Turns what a user calls a batch into a tuple of NumPy arrays, and back.
+
+    A batch is an array, or a list, tuple or dict of arrays (nested, if need be). Each array may be
+    anything that TensorFlow takes: NumPy arrays and tensors keep their dtype; Python floats and
+    lists of them take `float_dtype`, Python integers become int32.
+
+    Parameters
+    ----------
+    float_dtype : numpy dtype
+        The dtype of Python floats.
+    """
+
+    def __init__(self, float_dtype: np.dtype):
+        self._float_dtype = np.dtype(float_dtype)
+        self._structure: Any = None
+        self._count: int | None = None
+
+    def read(self, batch: Any, source: str = "get_batch()") -> tuple[np.ndarray, ...]:
+        """Return the arrays of `batch`.
+
+        Parameters
+        ----------
+        batch : array, or list, tuple or dict of arrays
+            As the user gives it. The first one read sets the structure.
+        source : str
+            Where it comes from, for messages.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+
+        Raises
+        ------
+        TypeError
+            If an array's dtype cannot be a tensor.
+        ValueError
+            If the batch is empty, or has another number of arrays than the first.
+        """
+        structure, leaves = _flatten(batch)
+        if self._count is None:
+            if not leaves:
+                raise ValueError(f"{source} must give at least one array. Received: {batch!r}")
+            self._structure, self._count = structure, len(leaves)
+        elif len(leaves) != self._count:
+            raise ValueError(
+                f"{source} must always give the same number of arrays. "
+                f"Received: {len(leaves)} arrays after {self._count} in the first batch."
+            )
+        return tuple([self._array(leaf, index, source) for index, leaf in enumerate(leaves)])
+
+    def pack(self, arrays: Sequence[Any]) -> Any:
+        """Return `arrays` in the structure of the first batch read."""
+        return tf.nest.pack_sequence_as(self._structure, list(arrays))
+
+    def _array(self, leaf: Any, index: int, source: str) -> np.ndarray:
+        array = leaf if type(leaf) is np.ndarray else self._convert(leaf, index, source)
+        if array.dtype.kind in "OSUMm":
+            raise TypeError(
+                f"Arrays from {source} must be numeric. Received: array {index} of dtype "
+                f"{array.dtype} and shape {array.shape}."
+            )
+        if array.size == 0:
+            raise ValueError(
+                f"Arrays from {source} must not be empty. "
+                f"Received: array {index} of shape {array.shape}."
+            )
+        return array
+
+    def _convert(self, leaf: Any, index: int, source: str) -> np.ndarray:
+        if isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
+            raise TypeError(
+                f"Arrays from {source} must be dense. "
+                f"Received: array {index} of type {type(leaf).__name__}."
+            )
+        if hasattr(leaf, "numpy"):
+            return np.asarray(leaf.numpy())
+        try:
+            array = np.asarray(leaf)
+        except ValueError as error:
+            raise TypeError(
+                f"Arrays from {source} must be rectangular. Received: array {index}: {leaf!r}"
+            ) from error
+        if isinstance(leaf, (float, int, list, tuple)):
+            weak = {np.dtype("float64"): self._float_dtype, np.dtype("int64"): np.dtype("int32")}
+            array = array.astype(weak.get(array.dtype, array.dtype))
+        return array
+
+
+def _flatten(batch: Any) -> tuple[Any, list]:
+    """Return (structure with None at the leaves, leaves in `tf.nest`'s order)."""
+    if isinstance(batch, dict):
+        children = {key: _flatten_child(batch[key]) for key in sorted(batch)}
+        leaves = [leaf for _, part in children.values() for leaf in part]
+        return {key: structure for key, (structure, _) in children.items()}, leaves
+    if isinstance(batch, (list, tuple)):
+        if all(type(item) is np.ndarray for item in batch):
+            return [None] * len(batch) if isinstance(batch, list) else (None,) * len(batch), batch
+        children = [_flatten_child(item) for item in batch]
+        leaves = [leaf for _, part in children for leaf in part]
+        structure = [structure for structure, _ in children]
+        return structure if isinstance(batch, list) else tuple(structure), leaves
+    return None, [batch]
+
+
+def _flatten_child(item: Any) -> tuple[Any, list]:
+    """Flatten what stands inside a batch, where a list of plain numbers is data, not structure."""
+    first = item
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    plain = isinstance(first, (bool, int, float, complex, np.generic))
+    return (None, [item]) if plain or first == [] else _flatten(item)
+
+
+class ArrayLayout(NamedTuple):
+    """The dtype and shape of one array of a task; None stands for a size that differs."""
+
+    dtype: np.dtype
+    shape: tuple[int | None, ...]
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the sizes differ from task to task."""
+        return None in self.shape
+
+    def relax(self, other: ArrayLayout) -> ArrayLayout:
+        """Return the layout that both this one and `other` fit."""
+        if len(self.shape) != len(other.shape):
+            raise ValueError(
+                "An array of a batch must always have the same number of dimensions. "
+                f"Received: shapes {self.shape} and {other.shape}."
+            )
+        shape = tuple(a if a == b else None for a, b in zip(self.shape, other.shape, strict=True))
+        return ArrayLayout(np.result_type(self.dtype, other.dtype), shape)
+
+    def pack(self, arrays: Sequence[np.ndarray], capacity: int) -> tuple[np.ndarray, ...]:
+        """Lay the arrays of many tasks, one a task, into few large ones.
+
+        Arrays of one shape are stacked to (capacity, ...). Ragged ones become their values in one
+        row, and for each task where its values start and its shape: nothing is padded, because
+        padding would change a user's mean.
+        """
+        count = len(arrays)
+        if not self.ragged:
+            stacked = np.zeros((capacity, *self.shape), self.dtype)
+            if isinstance(arrays, np.ndarray) or not self.shape:
+                stacked[:count] = arrays
+            else:  # three times as fast as np.stack for small arrays
+                stacked[:count] = np.concatenate(arrays).reshape(count, *self.shape)
+            return (stacked,)
+        starts = np.zeros(capacity, np.int64)
+        starts[1:count] = np.cumsum([array.size for array in arrays[:-1]])
+        shapes = np.zeros((capacity, len(self.shape)), np.int64)
+        shapes[:count] = [array.shape for array in arrays]
+        return np.concatenate([array.ravel() for array in arrays]).astype(self.dtype), starts, shapes
+
+    def packed_specs(self, capacity: int) -> tuple[tf.TensorSpec, ...]:
+        """Return what `pack` gives as tensor specifications."""
+        if not self.ragged:
+            return (tf.TensorSpec((capacity, *self.shape), self.dtype),)
+        return (
+            tf.TensorSpec((None,), self.dtype),
+            tf.TensorSpec((capacity,), tf.int64),
+            tf.TensorSpec((capacity, len(self.shape)), tf.int64),
+        )
+
+    def unpack_step(self, packed: Sequence[tf.Tensor], step: tf.Tensor, tasks: int) -> tf.Tensor:
+        """Return the stacked arrays of a meta-step's tasks; they must not be ragged."""
+        return tf.reshape(packed[0], (-1, tasks, *self.shape))[step]
+
+    def unpack(self, packed: Sequence[tf.Tensor], task: tf.Tensor) -> tf.Tensor:
+        """Return the array of one task from what `pack` gave."""
+        if not self.ragged:
+            return packed[0][task]
+        values, starts, shapes = packed
+        size = tf.reduce_prod(shapes[task])
+        array = tf.reshape(values[starts[task] : starts[task] + size], shapes[task])
+        return tf.ensure_shape(array, self.shape)
+
+
+class Layout(NamedTuple):
+    """The layouts of the arrays of an episode: a support batch and a query batch."""
+
+    support: tuple[ArrayLayout, ...]
+    query: tuple[ArrayLayout, ...]
+
+    @property
+    def ragged(self) -> bool:
+        """Whether any array's sizes differ from task to task."""
+        return any(array.ragged for array in self.support + self.query)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one episode; a size that differs counts as 100."""
+        return sum(
+            math.prod(100 if size is None else size for size in array.shape) * array.dtype.itemsize
+            for array in self.support + self.query
+        )
+
+    def specs(self) -> tuple[tuple[tf.TensorSpec, ...], tuple[tf.TensorSpec, ...]]:
+        """Return the (support, query) of one task as tensor specifications."""
+        support, query = (
+            tuple(tf.TensorSpec(array.shape, array.dtype) for array in part) for part in self
+        )
+        return support, query
+
+    def relax(self, other: Layout) -> Layout:
+        """Return the layout that both this one and `other` fit."""
+        return Layout(
+            tuple(a.relax(b) for a, b in zip(self.support, other.support, strict=True)),
+            tuple(a.relax(b) for a, b in zip(self.query, other.query, strict=True)),
+        )
+
+
+def column_layouts(column: Sequence[np.ndarray], tasks: int) -> list[ArrayLayout]:
+    """Return the layout of one array of a batch for each meta-step of `tasks` tasks.
+
+    Parameters
+    ----------
+    column : sequence of numpy.ndarray, or one numpy.ndarray
+        That array of every task, step after step.
+    tasks : int
+        Tasks a meta-step.
+
+    Returns
+    -------
+    list of ArrayLayout
+    """
+    steps = len(column) // tasks
+    if isinstance(column, np.ndarray):
+        return [ArrayLayout(column.dtype, column.shape[1:])] * steps
+    kinds = {(array.dtype, array.shape) for array in column}
+    if len(kinds) == 1:
+        return [ArrayLayout(*kinds.pop())] * steps
+    layouts = []
+    for start in range(0, len(column), tasks):
+        step = [ArrayLayout(array.dtype, array.shape) for array in column[start : start + tasks]]
+        layouts.append(functools.reduce(ArrayLayout.relax, step))
+    return layouts

@@ -1,0 +1,278 @@
+"""Saves and restores what meta-training needs to go on, in folders that DeepChem can read too."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["CheckpointStore", "open_model_dir"]
+
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_STATE = "progress/.ATTRIBUTES/py_state"
+
+_users: Counter[str] = Counter()
+_temporary: set[str] = set()
+
+
+def open_model_dir(owner: Any, model_dir: str | os.PathLike | None) -> str:
+    """Return the folder for checkpoints, made if need be.
+
+    A temporary folder is deleted with the last object in this process that uses it.
+
+    Parameters
+    ----------
+    owner : object
+        Who uses the folder, as long as it lives.
+    model_dir : path or None
+        None for a temporary folder.
+
+    Raises
+    ------
+    TypeError
+        If `model_dir` is not a path.
+    ValueError
+        If it is a file, or cannot be written to.
+    """
+    if model_dir is None:
+        path = tempfile.mkdtemp()
+        _temporary.add(os.path.realpath(path))
+    elif isinstance(model_dir, (str, os.PathLike)):
+        path = os.fspath(model_dir)
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"`model_dir` must be a folder that can be written to. Received: {path!r} ({error})"
+            ) from error
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise ValueError(
+                f"`model_dir` must be a folder that can be written to. Received: {path!r}"
+            )
+    else:
+        raise TypeError(f"`model_dir` must be a path or None. Received: {model_dir!r}")
+    _users[os.path.realpath(path)] += 1
+    weakref.finalize(owner, _leave, os.path.realpath(path), os.getpid())
+    return path
+
+
+def _leave(path: str, process: int) -> None:
+    _users[path] -= 1
+    if _users[path] == 0 and path in _temporary and os.getpid() == process:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class CheckpointStore:
+    """Saves to and restores from a folder, with `tf.train.CheckpointManager`.
+
+    A checkpoint holds the learner's variables under the name ``listed``, as DeepChem's do; under
+    ``optimizer`` the optimizer's slots, its counters and the meta-step; under ``rates`` the learned
+    rates that are not among the learner's variables; and under ``progress``, as JSON, the
+    optimizer's class and where the learner's sampling stood.
+
+    Parameters
+    ----------
+    model_dir : str
+        The folder.
+    listed, rates, optimizer : list of tf.Variable
+        What to save.
+    optimizer_name : str
+        The optimizer's class; slots of another class are not restored.
+    """
+
+    def __init__(
+        self,
+        model_dir: str,
+        *,
+        listed: Sequence[tf.Variable],
+        rates: Sequence[tf.Variable],
+        optimizer: Sequence[tf.Variable],
+        optimizer_name: str,
+    ):
+        self._model_dir = model_dir
+        self._optimizer_name = optimizer_name
+        self._parts = {"listed": list(listed), "rates": list(rates), "optimizer": list(optimizer)}
+        self._progress = _Progress()
+        self._checkpoint = tf.train.Checkpoint(progress=self._progress, **self._parts)
+
+    def save(self, max_to_keep: int, sampling: Any) -> str:
+        """Write a checkpoint, numbered after all that are in the folder, and return its path.
+
+        Parameters
+        ----------
+        max_to_keep : int
+            How many checkpoints to keep; older ones are deleted.
+        sampling : object
+            Where the learner's sampling stands: None, numbers, strings, bytes, NumPy arrays, and
+            lists, tuples and dicts with string keys of them.
+
+        Raises
+        ------
+        TypeError
+            If `sampling` holds anything else.
+        """
+        self._progress.value = {"optimizer": self._optimizer_name, "sampling": sampling}
+        number = max([0, *(_number(path) for path in self._paths())]) + 1
+        manager = tf.train.CheckpointManager(self._checkpoint, self._model_dir, max_to_keep)
+        return manager.save(checkpoint_number=number)
+
+    def restore(self) -> Any:
+        """Assign what the newest readable checkpoint holds, and return its `sampling`.
+
+        Nothing is assigned unless all of the learner's variables fit. The optimizer's state is
+        left alone, with a warning, if it is another optimizer's.
+
+        Raises
+        ------
+        ValueError
+            If there is no checkpoint, none can be read, or the newest readable one belongs to
+            another learner.
+        """
+        values = self._read_newest()
+        progress = json.loads(values.get(_STATE, b"{}"), object_hook=_decode)
+        self._check_learner(values)
+        assignments = self._match("listed", values) + self._match("rates", values)
+        if any(key.startswith("optimizer/") for key in values):
+            slots = self._match("optimizer", values)
+            if progress.get("optimizer") == self._optimizer_name and slots is not None:
+                assignments += slots
+            else:
+                warnings.warn(
+                    "The optimizer's state was not restored, since the checkpoint was written with "
+                    f"{progress.get('optimizer')} over other slots than those of this "
+                    f"{self._optimizer_name}. It starts afresh.",
+                    stacklevel=3,
+                )
+        for variable, value in assignments:
+            variable.assign(value)
+        return progress.get("sampling")
+
+    def _paths(self) -> list[str]:
+        """Return the checkpoints in the folder, newest first."""
+        state = tf.train.get_checkpoint_state(self._model_dir)
+        listed = [*state.all_model_checkpoint_paths, state.model_checkpoint_path] if state else []
+        found = sorted(Path(self._model_dir).glob("*.index"), key=lambda path: path.stat().st_mtime)
+        paths = [str(path.with_suffix("")) for path in found] + listed
+        return list(dict.fromkeys(os.path.abspath(path) for path in reversed(paths)))
+
+    def _read_newest(self) -> dict[str, Any]:
+        """Return all values of the newest checkpoint that can be read whole."""
+        paths = self._paths()
+        if not paths:
+            raise ValueError(f"No checkpoint found in `model_dir`. Received: {self._model_dir!r}")
+        for path in paths:
+            try:
+                reader = tf.train.load_checkpoint(path)
+                values = {key: reader.get_tensor(key) for key in reader.get_variable_to_dtype_map()}
+            except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                reason = str(error).splitlines()[0]
+                warnings.warn(
+                    f"The checkpoint {path!r} cannot be read, so an older one is tried: {reason}",
+                    stacklevel=4,
+                )
+            else:
+                return values
+        raise ValueError(
+            f"None of the {len(paths)} checkpoints in `model_dir` can be read. "
+            f"Received: {self._model_dir!r}"
+        )
+
+    def _entries(self, part: str) -> dict[str, tf.Variable]:
+        """Return the variables of a part by their keys in a checkpoint."""
+        first = {}
+        for index, variable in enumerate(self._parts[part]):
+            first.setdefault(id(variable), (f"{part}/{index}{_VALUE}", variable))
+        return dict(first.values())
+
+    def _match(self, part: str, values: dict[str, Any]) -> list[tuple[tf.Variable, Any]] | None:
+        """Pair a part's variables with their values; None where any does not fit."""
+        pairs = [(variable, values.get(key)) for key, variable in self._entries(part).items()]
+        fits = all(value is not None and _kind(value) == _kind(v) for v, value in pairs)
+        return pairs if fits else None
+
+    def _check_learner(self, values: dict[str, Any]) -> None:
+        """Raise ValueError unless the checkpoint holds just the learner's variables."""
+        problems = []
+        for part in ("listed", "rates"):
+            entries = self._entries(part)
+            stored = [key for key in values if key.startswith(f"{part}/")]
+            for key in sorted({*entries, *stored}):
+                here, there = entries.get(key), values.get(key)
+                if _kind(here) != _kind(there):
+                    name = key.removesuffix(_VALUE)
+                    problems.append(f"{name}: {_kind(there)} in the checkpoint, {_kind(here)} here")
+        if problems:
+            raise ValueError(
+                "The checkpoint belongs to another learner; nothing was restored. Received:\n  "
+                + "\n  ".join(problems)
+            )
+
+
+class _Progress(tf.train.experimental.PythonState):
+    """A part of a checkpoint that is JSON."""
+
+    value: Any = None
+
+    def serialize(self) -> str:
+        return json.dumps(_encode(self.value))
+
+    def deserialize(self, string: str) -> None:
+        self.value = json.loads(string, object_hook=_decode)
+
+
+def _kind(value: Any) -> str:
+    """Return dtype and shape in words."""
+    if value is None:
+        return "absent"
+    return f"{tf.as_dtype(value.dtype).name} {tuple(value.shape)}"
+
+
+def _number(path: str) -> int:
+    digits = path.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _encode(value: Any) -> Any:
+    """Return `value` as what JSON can hold; tuples, bytes and arrays become marked dicts."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value)
+        if array.dtype.hasobject:
+            raise TypeError(f"A learner's state must not hold objects. Received: {value!r}")
+        data = base64.b64encode(array.tobytes()).decode()
+        return {"__array__": data, "dtype": array.dtype.str, "shape": array.shape}
+    if isinstance(value, bytes):
+        return {"__bytes__": base64.b64encode(value).decode()}
+    if isinstance(value, tuple):
+        return {"__tuple__": [_encode(item) for item in value]}
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"A learner's state must have strings as keys. Received: {value!r}")
+        return {key: _encode(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        "A learner's state must be made of numbers, strings, bytes, NumPy arrays, lists, tuples "
+        f"and dicts. Received: {value!r}"
+    )
+
+
+def _decode(value: dict) -> Any:
+    if "__array__" in value:
+        data = np.frombuffer(base64.b64decode(value["__array__"]), value["dtype"])
+        return data.reshape(value["shape"]).copy()
+    if "__bytes__" in value:
+        return base64.b64decode(value["__bytes__"])
+    return tuple(value["__tuple__"]) if "__tuple__" in value else value

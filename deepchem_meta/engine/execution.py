@@ -1,0 +1,257 @@
+"""A traced function that takes many meta-steps: tasks in parallel or in turn, XLA or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.engine.batches import Layout
+from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
+
+__all__ = ["LOGS", "MetaStep", "Plan", "StepResult", "TaskFunctions"]
+
+LOGS = (
+    "loss",
+    "gradient_norm",
+    "support_loss_before",
+    "support_loss_after",
+    "query_loss_before",
+)
+"""What is reported of a meta-step, each a mean over its tasks.
+
+`loss` is the query loss after adaptation. From `support_loss_before` on the figures cost a second
+pass over the data, so they are taken of those steps only that a call is asked to measure.
+"""
+
+
+class Plan(NamedTuple):
+    """How the tasks of a meta-step run.
+
+    Attributes
+    ----------
+    vectorized : bool
+        All tasks at once with `tf.vectorized_map`, or else one after the other.
+    jit_compile : bool
+        Compiled with XLA.
+    reason : str
+        Why, in words.
+    """
+
+    vectorized: bool
+    jit_compile: bool
+    reason: str
+
+
+class TaskFunctions(NamedTuple):
+    """What an algorithm does with one task, as pure functions of its data.
+
+    Attributes
+    ----------
+    gradient : callable
+        ``(support, query, numbers, scale) -> (loss, gradients)``: the query loss after adaptation,
+        and the gradient of `scale` times it by each meta-learned variable, in the dtype of
+        `accumulation_dtype` and zero where there is none.
+    measure : callable
+        ``(support, query, numbers) -> losses``: a float64 tensor of the last three of `LOGS`.
+    """
+
+    gradient: Callable
+    measure: Callable
+
+
+class StepResult(NamedTuple):
+    """What a call of `MetaStep` gives back.
+
+    Attributes
+    ----------
+    steps : int32 scalar
+        Meta-steps run, the one included whose loss or gradient was not finite.
+    finite : bool scalar
+        Whether all of them were finite; one that is not is not applied, and is the last.
+    logs : float64 tensor of shape (capacity, len(LOGS))
+        A row for each step.
+    gradients : list of tf.Tensor
+        The last step's meta-gradient, reduced over tasks.
+    """
+
+    steps: tf.Tensor
+    finite: tf.Tensor
+    logs: tf.Tensor
+    gradients: list[tf.Tensor]
+
+
+class MetaStep:
+    """One traced function that takes up to `capacity` meta-steps a call.
+
+    Both tapes stand inside the function that is vectorised: with the outer one outside it, XLA
+    takes the data for constants and compiles anew at every call. How many steps to take is a
+    tensor, so that neither the first call of a run nor its last needs a trace of its own, and 1,
+    10 or 100 steps a call give the same numbers.
+
+    Parameters
+    ----------
+    functions : TaskFunctions
+        What the algorithm does with one task.
+    variables : list of tf.Variable
+        The meta-learned variables.
+    reached : list of bool
+        Which of them the query loss depends on; the others stay as they are.
+    optimizer : MetaOptimizer
+        Moves them.
+    layout : Layout
+        How the data of an episode lie.
+    tasks, capacity : int
+        Tasks a meta-step; meta-steps for which a call has room.
+    numbers : list of str
+        The names of the algorithm's numbers that may change between calls.
+    plan : Plan
+        How to run the tasks.
+    reduction : {"sum", "mean"}
+        Over tasks.
+    """
+
+    def __init__(
+        self,
+        functions: TaskFunctions,
+        variables: Sequence[tf.Variable],
+        reached: Sequence[bool],
+        optimizer: MetaOptimizer,
+        *,
+        layout: Layout,
+        tasks: int,
+        capacity: int,
+        numbers: Sequence[str],
+        plan: Plan,
+        reduction: str,
+    ):
+        self.capacity = capacity
+        self.plan = plan
+        self._functions = functions
+        self._zeros = [(v.shape, accumulation_dtype(v)) for v in variables]
+        self._reached = list(reached)
+        self._optimizer = optimizer
+        self._layout = layout
+        self._tasks = tasks
+        self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
+        # A concrete function takes its data without a second look, and is never traced again.
+        self._function = tf.function(
+            self._run, autograph=False, jit_compile=plan.jit_compile
+        ).get_concrete_function(
+            tuple(
+                tuple(array.packed_specs(capacity * tasks) for array in part) for part in layout
+            ),
+            tf.TensorSpec((), tf.int32),
+            tf.TensorSpec((capacity,), tf.bool),
+            tf.TensorSpec((), tf.bool),
+            {name: tf.TensorSpec((), tf.float64) for name in numbers},
+        )
+
+    def __call__(
+        self,
+        data: tuple,
+        count: int,
+        measured: np.ndarray,
+        numbers: dict[str, float],
+        apply: bool = True,
+    ) -> StepResult:
+        """Take `count` meta-steps.
+
+        Parameters
+        ----------
+        data : tuple
+            As `Episodes.pack` gives it.
+        count : int
+            Up to `capacity`.
+        measured : bool array of shape (capacity,)
+            Of which steps to report the losses before and after adaptation.
+        numbers : dict of float
+            The algorithm's numbers, by the names given.
+        apply : bool, default True
+            Whether to move the variables, or only to compute their gradients.
+        """
+        inputs = tf.nest.map_structure(
+            tf.convert_to_tensor,
+            (data, np.int32(count), measured, apply, {k: np.float64(v) for k, v in numbers.items()}),
+        )
+        return StepResult(*self._function(*inputs))
+
+    def _run(self, data, count, measured, apply, numbers):
+        def proceed(step, finite, logs, gradients):
+            return (step < count) & finite
+
+        def take(step, finite, logs, gradients):
+            row, gradients, finite = self._step(data, step, measured[step], numbers)
+            tf.cond(finite & apply, lambda: self._apply(gradients), lambda: False)
+            return step + 1, finite, tf.tensor_scatter_nd_update(logs, [[step]], [row]), gradients
+
+        logs = tf.zeros((self.capacity, len(LOGS)), tf.float64)
+        gradients = [tf.zeros(*zero) for zero in self._zeros]
+        return tf.while_loop(proceed, take, (0, True, logs, gradients))
+
+    def _step(self, data, step, measured, numbers):
+        """Return the logs of one meta-step, its gradients and whether all is finite."""
+        scale = tf.cast(self._optimizer.loss_scale(), tf.float32)
+        loss, gradients = self._sum_over_tasks(
+            lambda support, query: self._functions.gradient(support, query, numbers, scale),
+            (tf.zeros((), tf.float64), [tf.zeros(*zero) for zero in self._zeros]),
+            data,
+            step,
+        )
+        measures = tf.cond(
+            measured,
+            lambda: self._sum_over_tasks(
+                lambda support, query: self._functions.measure(support, query, numbers),
+                tf.zeros(3, tf.float64),
+                data,
+                step,
+            ),
+            lambda: tf.zeros(3, tf.float64),
+        )
+        gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
+        norm = tf.cast(_global_norm(gradients), tf.float64) / tf.cast(scale, tf.float64)
+        finite = tf.math.is_finite(loss)
+        if not self._optimizer.skips_nonfinite:
+            finite &= tf.math.is_finite(norm)
+        row = tf.concat([[loss / self._tasks, norm], measures / self._tasks], axis=0)
+        return row, gradients, finite
+
+    def _apply(self, gradients):
+        reached = zip(gradients, self._reached, strict=True)
+        self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
+        return True
+
+    def _sum_over_tasks(self, function, zeros, data, step):
+        """Sum what `function` gives for each task of a meta-step."""
+        if self.plan.vectorized:
+            episodes = self._unpack(
+                data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
+            )
+            values = tf.vectorized_map(
+                lambda episode: function(*episode), episodes, fallback_to_while_loop=False
+            )
+            return tf.nest.map_structure(lambda value: tf.reduce_sum(value, axis=0), values)
+
+        def add(task, total):
+            episode = self._unpack(data, lambda array, packed: array.unpack(packed, task))
+            return task + 1, tf.nest.map_structure(tf.add, total, function(*episode))
+
+        first, last = step * self._tasks, (step + 1) * self._tasks
+        return tf.while_loop(
+            lambda task, total: task < last, add, (first, zeros), parallel_iterations=1
+        )[1]
+
+    def _unpack(self, data, select):
+        """Return (support, query), each array chosen from its packed form by `select`."""
+        return tuple(
+            tuple(select(array, packed) for array, packed in zip(arrays, part, strict=True))
+            for arrays, part in zip(self._layout, data, strict=True)
+        )
+
+
+def _global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the norm over all gradients, which may differ in dtype."""
+    widest = max((gradient.dtype for gradient in gradients), key=lambda dtype: dtype.size)
+    return tf.linalg.global_norm([tf.cast(gradient, widest) for gradient in gradients])

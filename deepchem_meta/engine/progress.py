@@ -1,0 +1,143 @@
+"""What callbacks and the progress bar see of meta-training: epochs of meta-steps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.engine.execution import LOGS
+
+__all__ = ["EPOCH", "ModelProxy", "Progress"]
+
+EPOCH = 1000
+_MEASURE_EVERY = 10
+
+
+class ModelProxy:
+    """Stands in for the model that Keras callbacks expect.
+
+    Attributes
+    ----------
+    stop_training : bool
+        Set it to True to end `fit` after the running call.
+    optimizer : keras.optimizers.Optimizer
+        The meta-optimizer, whose `learning_rate` can be read and set.
+    """
+
+    def __init__(self, variables: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer):
+        self.stop_training = False
+        self.optimizer = optimizer
+        self.history: keras.callbacks.History | None = None
+        self._variables = list(variables)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return the values of the learner's variables."""
+        return [variable.numpy() for variable in self._variables]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Assign the learner's variables."""
+        for variable, value in zip(self._variables, weights, strict=True):
+            variable.assign(value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"A callback asked for `model.{name}`. Meta-training gives callbacks a stand-in for "
+            "the model, with `stop_training`, `optimizer`, `get_weights` and `set_weights`. "
+            "To save models, use `model_dir`, `checkpoint_interval` and `restore`."
+        )
+
+
+class Progress:
+    """Reports meta-steps to Keras callbacks.
+
+    An epoch is 1,000 meta-steps, the last one may be shorter. Its logs are the means over its
+    steps; the losses before and after adaptation are measured in every tenth, from the first on.
+
+    Parameters
+    ----------
+    steps : int
+        Meta-steps to come.
+    callbacks : list of keras.callbacks.Callback or None
+    verbose : {"auto", 0, 1, 2}
+        A progress bar (1), a line an epoch (2) or silence (0); "auto" is 1 on a terminal, else 0.
+    model : ModelProxy
+    """
+
+    def __init__(self, steps: int, callbacks: Any, verbose: Any, model: ModelProxy):
+        if verbose == "auto":
+            verbose = 1 if sys.stdout.isatty() else 0
+        self._steps = steps
+        self._model = model
+        self._done = 0
+        self._rows = np.zeros((EPOCH, len(LOGS)))
+        self._callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=bool(verbose),
+            model=model,
+            verbose=verbose,
+            epochs=-(-steps // EPOCH),
+            steps=min(steps, EPOCH),
+        )
+
+    @property
+    def history(self) -> keras.callbacks.History:
+        """The logs of each epoch."""
+        return self._model.history
+
+    @property
+    def remaining(self) -> int:
+        """Meta-steps left, 0 once a callback has asked to stop."""
+        return 0 if self._model.stop_training else self._steps - self._done
+
+    def room(self, done: int = 0) -> int:
+        """Return how many meta-steps are left in the epoch once `done` more are taken."""
+        return min(EPOCH - (self._done + done) % EPOCH, self._steps - self._done - done)
+
+    def marks(self, steps: int) -> np.ndarray:
+        """Say which of the next `steps` meta-steps to measure."""
+        return (self._done + np.arange(steps)) % EPOCH % _MEASURE_EVERY == 0
+
+    def __enter__(self) -> Progress:
+        self._callbacks.on_train_begin()
+        return self
+
+    def __exit__(self, kind: Any, *exception: Any) -> None:
+        if kind is None:
+            self._callbacks.on_train_end(self._epoch_logs())
+
+    def begin(self) -> None:
+        """Tell the callbacks that a call begins."""
+        position = self._done % EPOCH
+        if position == 0:
+            self._callbacks.on_epoch_begin(self._done // EPOCH)
+        self._callbacks.on_train_batch_begin(position)
+
+    def end(self, rows: np.ndarray) -> None:
+        """Tell the callbacks what a call gave.
+
+        Parameters
+        ----------
+        rows : float64 array of shape (steps, len(LOGS))
+            A row for each meta-step taken.
+        """
+        start = self._done % EPOCH
+        self._rows[start : start + len(rows)] = rows
+        self._done += len(rows)
+        logs = self._epoch_logs()
+        self._callbacks.on_train_batch_end((self._done - 1) % EPOCH, logs)
+        if self._done % EPOCH == 0 or self.remaining == 0:
+            self._callbacks.on_epoch_end((self._done - 1) // EPOCH, logs)
+
+    def _epoch_logs(self) -> dict[str, float]:
+        """Return the means over the epoch so far; the last ones over the steps measured."""
+        if self._done == 0:
+            return {}
+        rows = self._rows[: (self._done - 1) % EPOCH + 1]
+        means = np.concatenate([rows[:, :2].mean(0), rows[::_MEASURE_EVERY, 2:].mean(0)])
+        return dict(zip(LOGS, means.tolist(), strict=True))

@@ -1,0 +1,146 @@
+"""From a learner to the episodes of many meta-steps, drawn while the last ones run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.engine.batches import Layout, column_layouts
+from deepchem_meta.engine.model import LearnerModel
+
+__all__ = ["EpisodeQueue", "Episodes", "LearnerSampler"]
+
+
+class Episodes(NamedTuple):
+    """The episodes of some meta-steps: for each task of each step a support and a query batch.
+
+    Attributes
+    ----------
+    steps, tasks : int
+        How many meta-steps, and tasks in each.
+    support, query : tuple
+        A column for each array of a batch: that array of all the tasks, step after step, either
+        as a sequence of arrays or as one array whose first axis is the task.
+    state : object
+        Where the source stood after the last of them, if it can say.
+    read_variables : bool
+        Whether the learner read its own variables while it drew them.
+    """
+
+    steps: int
+    tasks: int
+    support: tuple[Sequence[np.ndarray], ...]
+    query: tuple[Sequence[np.ndarray], ...]
+    state: Any = None
+    read_variables: bool = False
+
+    def slice(self, start: int, stop: int) -> Episodes:
+        """Return the meta-steps from `start` up to `stop`."""
+        rows = slice(start * self.tasks, stop * self.tasks)
+        support, query = (
+            tuple(column[rows] for column in part) for part in (self.support, self.query)
+        )
+        return self._replace(steps=stop - start, support=support, query=query)
+
+    def layouts(self) -> list[Layout]:
+        """Return a layout for each meta-step; a size in which its tasks differ is None."""
+        support, query = (
+            zip(*(column_layouts(column, self.tasks) for column in part), strict=True)
+            for part in (self.support, self.query)
+        )
+        return [Layout(*layout) for layout in zip(support, query, strict=True)]
+
+    def pack(self, layout: Layout, capacity: int) -> tuple:
+        """Return (support, query) as NumPy arrays in `layout`, with room for `capacity` steps."""
+        size = capacity * self.tasks
+        return tuple(
+            tuple(array.pack(column, size) for array, column in zip(*part, strict=True))
+            for part in ((layout.support, self.support), (layout.query, self.query))
+        )
+
+
+class LearnerSampler:
+    """Draws episodes through a learner's `select_task` and `get_batch`, in DeepChem's order.
+
+    Parameters
+    ----------
+    model : LearnerModel
+        The learner, and the reader of its batches.
+    """
+
+    def __init__(self, model: LearnerModel):
+        self._model = model
+
+    def sample(self, steps: int, tasks: int) -> Episodes:
+        """Draw the episodes of `steps` meta-steps of `tasks` tasks each.
+
+        Reads of the learner's variables show on a `tf.GradientTape`: a learner whose batches
+        depend on them must not be asked for the batches of later steps.
+        """
+        learner, read = self._model.learner, self._model.reader.read
+        support: list[tuple[np.ndarray, ...]] = []
+        query: list[tuple[np.ndarray, ...]] = []
+        with tf.GradientTape() as tape:
+            for _ in range(steps * tasks):
+                learner.select_task()
+                support.append(read(learner.get_batch()))
+                query.append(read(learner.get_batch()))
+        watched = {id(variable) for variable in tape.watched_variables()}
+        reads = any(id(variable) in watched for variable in self._model.variables)
+        get_state = getattr(learner, "get_state", None)
+        state = get_state() if get_state else None
+        columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
+        return Episodes(steps, tasks, *columns, state, reads)
+
+    def rewind(self, state: Any) -> None:
+        """Give the learner back a state it had, where it keeps one."""
+        set_state = getattr(self._model.learner, "set_state", None)
+        if set_state and state is not None:
+            set_state(state)
+
+
+class EpisodeQueue:
+    """Draws the next episodes in a thread while the last ones are trained on.
+
+    Parameters
+    ----------
+    sampler : object
+        With `sample(steps, tasks)` and `rewind(state)`.
+    tasks : int
+        Tasks a meta-step.
+    """
+
+    def __init__(self, sampler: Any, tasks: int):
+        self._sampler = sampler
+        self._tasks = tasks
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
+        self._ahead: Future | None = None
+        self._last_state: Any = None
+
+    def __enter__(self) -> EpisodeQueue:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        cancelled = self._ahead is None or self._ahead.cancel()
+        self._thread.shutdown(wait=True)
+        if not cancelled:  # drawn for nothing
+            self._sampler.rewind(self._last_state)
+
+    def take(self, steps: int) -> Episodes:
+        """Return the episodes of the next `steps` meta-steps, those drawn ahead if any were."""
+        if self._ahead is None:
+            episodes = self._sampler.sample(steps, self._tasks)
+        else:
+            ahead, self._ahead = self._ahead, None
+            episodes = ahead.result()
+        self._last_state = episodes.state
+        return episodes
+
+    def draw_ahead(self, steps: int) -> None:
+        """Start to draw `steps` more meta-steps' episodes, which the next `take` is to ask for."""
+        if steps:
+            self._ahead = self._thread.submit(self._sampler.sample, steps, self._tasks)

@@ -1,0 +1,253 @@
+"""Runs episodes through compiled meta-steps, choosing a plan for each layout of the data."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.engine.batches import Layout
+from deepchem_meta.engine.execution import MetaStep, Plan, StepResult, TaskFunctions
+from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
+from deepchem_meta.engine.planning import agree, choose_plan, plain_plan
+from deepchem_meta.engine.sampling import Episodes
+
+__all__ = ["MetaTrainer"]
+
+_logger = logging.getLogger(__name__)
+
+_MOST_STEPS_A_CALL = 100
+_MOST_BYTES_A_CALL = 2**24
+_SECONDS_A_CALL = 0.25  # so that Ctrl-C and callbacks are prompt
+_MOST_EXACT_LAYOUTS = 2
+
+
+class MetaTrainer:
+    """Takes meta-steps over episodes of any layout.
+
+    Batches of one shape run stacked. The first two shapes get a compiled function each; any more,
+    and tasks that differ in shape within a meta-step, go through one function for all shapes.
+    Which function a step gets depends on the steps before it and never on how many are taken a
+    call.
+
+    Parameters
+    ----------
+    functions : TaskFunctions
+        What the algorithm does with one task. They are traced once for each layout.
+    variables : list of tf.Variable
+        The meta-learned variables.
+    optimizer : MetaOptimizer
+        Moves them.
+    task_execution : {"auto", "vectorized", "looped"}
+    jit_compile : bool or "auto"
+    reduction : {"sum", "mean"}
+        Over tasks.
+
+    Attributes
+    ----------
+    plan : Plan or None
+        How the tasks of the last meta-step ran.
+    """
+
+    def __init__(
+        self,
+        functions: TaskFunctions,
+        variables: Sequence[tf.Variable],
+        optimizer: MetaOptimizer,
+        *,
+        task_execution: str = "auto",
+        jit_compile: bool | str = "auto",
+        reduction: str = "sum",
+    ):
+        self.plan: Plan | None = None
+        self._variables = list(variables)
+        self._optimizer = optimizer
+        self._task_execution = task_execution
+        self._jit_compile = jit_compile
+        self._reduction = reduction
+        self._gradient = tf.function(functions.gradient)
+        self._functions = TaskFunctions(self._dense_gradient, tf.function(functions.measure))
+        self._exact: list[Layout] = []
+        self._relaxed: Layout | None = None
+        self._steps: dict[tuple[Layout, int, int], MetaStep] = {}
+        self._plans: dict[tuple[Layout, int], Plan] = {}
+        self._seconds_a_step = _SECONDS_A_CALL
+
+    def capacity(self, episodes: Episodes) -> int:
+        """Return for how many meta-steps such as these a call should have room."""
+        size = episodes.layouts()[0].nbytes * episodes.tasks
+        return max(1, min(_MOST_STEPS_A_CALL, _MOST_BYTES_A_CALL // size))
+
+    @property
+    def steps_a_call(self) -> int:
+        """How many meta-steps take about a quarter of a second, as measured."""
+        return max(1, int(_SECONDS_A_CALL / self._seconds_a_step))
+
+    def run(
+        self,
+        episodes: Episodes,
+        measured: np.ndarray,
+        numbers: dict[str, float],
+        capacity: int,
+    ) -> tuple[np.ndarray, bool]:
+        """Take a meta-step for each of the episodes' steps, up to the first that is not finite.
+
+        Parameters
+        ----------
+        episodes : Episodes
+            Of at most `capacity` meta-steps.
+        measured : bool array of shape (steps,)
+            Of which steps to report the losses before and after adaptation.
+        numbers : dict of float
+            The algorithm's numbers that may change between calls.
+        capacity : int
+            Meta-steps for which a call has room.
+
+        Returns
+        -------
+        logs : float64 array of shape (steps taken, len(LOGS))
+        finite : bool
+            Whether the last of them was finite, and so applied.
+        """
+        logs = []
+        for layout, start, stop in self._stretches(episodes):
+            part, marks = episodes.slice(start, stop), np.zeros(capacity, bool)
+            marks[: stop - start] = measured[start:stop]
+            step = self._step(layout, part, numbers, capacity)
+            begin = time.perf_counter()
+            result = step(part.pack(layout, capacity), part.steps, marks, numbers)
+            logs.append(result.logs[: int(result.steps)].numpy())
+            self._seconds_a_step = (time.perf_counter() - begin) / part.steps
+            if not bool(result.finite):
+                return np.concatenate(logs), False
+        return np.concatenate(logs), True
+
+    def gradient(self, episodes: Episodes, numbers: dict[str, float]) -> StepResult:
+        """Return the meta-gradient over the tasks of one meta-step, without applying it.
+
+        The gradient of a variable that the query loss does not reach is None.
+        """
+        layout, _, _ = next(self._stretches(episodes))
+        step = self._step(layout, episodes, numbers, 1)
+        result = step(episodes.pack(layout, 1), 1, np.ones(1, bool), numbers, apply=False)
+        pairs = zip(result.gradients, self._reached(layout, numbers), strict=True)
+        return result._replace(gradients=[g if reached else None for g, reached in pairs])
+
+    def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
+        """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
+        start = 0
+        for layout, steps in itertools.groupby(episodes.layouts(), key=self._settle):
+            stop = start + len(list(steps))
+            yield layout if layout else self._relaxed, start, stop
+            start = stop
+
+    def _settle(self, layout: Layout) -> Layout | None:
+        """Return the layout to run a meta-step in, or None for the one that all shapes fit."""
+        if not layout.ragged and layout not in self._exact:
+            if len(self._exact) < _MOST_EXACT_LAYOUTS:
+                self._exact.append(layout)
+        if layout in self._exact:
+            return layout
+        seen = [*self._exact, *([self._relaxed] if self._relaxed else []), layout]
+        self._relaxed = functools.reduce(Layout.relax, seen)
+        return None
+
+    def _step(
+        self, layout: Layout, episodes: Episodes, numbers: dict[str, float], capacity: int
+    ) -> MetaStep:
+        """Return the function for a layout; its plan is chosen and tried out on first use."""
+        key = (layout, episodes.tasks, capacity)
+        if key not in self._steps:
+            self._steps[key] = self._prepare(layout, episodes, numbers, capacity)
+        self.plan = self._steps[key].plan
+        return self._steps[key]
+
+    def _prepare(
+        self, layout: Layout, episodes: Episodes, numbers: dict[str, float], capacity: int
+    ) -> MetaStep:
+        tasks = episodes.tasks
+        plan = self._plans.get((layout, tasks))
+        if plan is not None:
+            return self._build(plan, layout, tasks, capacity, numbers)
+        options = {"task_execution": self._task_execution, "jit_compile": self._jit_compile}
+        plan = choose_plan(self._trace(layout, numbers), ragged=layout.ragged, **options)
+        plain = plain_plan(**options)
+        step = self._build(plan, layout, tasks, capacity, numbers)
+        if plan[:2] != plain[:2]:
+            reference = self._build(plain, layout, tasks, 1, numbers)
+            objection = self._compare(step, reference, layout, episodes.slice(0, 1), numbers)
+            if objection:
+                plan = plain._replace(reason=objection)
+                step = self._build(plan, layout, tasks, capacity, numbers)
+        self._plans[layout, tasks] = plan
+        _logger.debug("Meta-steps of %d tasks run as %s", tasks, plan)
+        return step
+
+    def _compare(
+        self,
+        step: MetaStep,
+        reference: MetaStep,
+        layout: Layout,
+        episodes: Episodes,
+        numbers: dict[str, float],
+    ) -> str:
+        """Run both on one meta-step without applying it, and say what speaks against `step`."""
+        results = []
+        for candidate in (reference, step):
+            marks = np.zeros(candidate.capacity, bool)
+            data = episodes.pack(layout, candidate.capacity)
+            try:
+                results.append(candidate(data, 1, marks, numbers, apply=False))
+            except Exception as error:
+                if candidate is reference:
+                    raise
+                _logger.debug("Meta-steps cannot run as %s", step.plan, exc_info=True)
+                return f"the faster plan raised {type(error).__name__}"
+        expected, found = (
+            [result.logs[0, 0], *result.gradients] for result in results
+        )
+        return "" if agree(found, expected) else "the faster plan gave other numbers"
+
+    def _build(
+        self, plan: Plan, layout: Layout, tasks: int, capacity: int, numbers: dict[str, float]
+    ) -> MetaStep:
+        return MetaStep(
+            self._functions,
+            self._variables,
+            self._reached(layout, numbers),
+            self._optimizer,
+            layout=layout,
+            tasks=tasks,
+            capacity=capacity,
+            numbers=list(numbers),
+            plan=plan,
+            reduction=self._reduction,
+        )
+
+    def _trace(
+        self, layout: Layout, numbers: dict[str, float]
+    ) -> tf.types.experimental.ConcreteFunction:
+        """Return the graph of one task's gradient, traced once for each layout."""
+        scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
+        return self._gradient.get_concrete_function(
+            *layout.specs(), scalars, tf.TensorSpec((), tf.float32)
+        )
+
+    def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
+        """Say which variables the query loss depends on."""
+        _, gradients = self._trace(layout, numbers).structured_outputs
+        return [gradient is not None for gradient in gradients]
+
+    def _dense_gradient(self, support, query, numbers, scale):
+        """Return one task's loss and gradients in the dtypes in which they are summed."""
+        loss, gradients = self._gradient(support, query, numbers, scale)
+        dtypes = [accumulation_dtype(v) for v in self._variables]
+        return tf.cast(loss, tf.float64), [
+            tf.zeros(v.shape, dtype) if gradient is None else tf.cast(gradient, dtype)
+            for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
+        ]

@@ -1,0 +1,541 @@
+"""What all metalearning algorithms share: fit, restore, adapt, and the steps in between."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta._checks import check_count, check_option, check_seconds
+from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
+from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.optimizer import MetaOptimizer
+from deepchem_meta.engine.progress import ModelProxy, Progress
+from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler
+from deepchem_meta.engine.tracing import TracedOrEager
+from deepchem_meta.engine.training import MetaTrainer
+from deepchem_meta.metalearning.adapted_task import AdaptedTask
+from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
+
+__all__ = ["MetaAlgorithm", "MetaGradient"]
+
+
+class MetaGradient(NamedTuple):
+    """The gradient of the query loss after adaptation, over the tasks of one meta-step.
+
+    Attributes
+    ----------
+    loss : float
+        The query loss after adaptation, a mean over tasks.
+    gradients : list of tf.Tensor or None
+        One for each of `variables`, summed or averaged over tasks as `reduction` says; None where
+        the query loss does not depend on the variable.
+    variables : list of tf.Variable
+        The meta-learned variables.
+    """
+
+    loss: float
+    gradients: list[tf.Tensor | None]
+    variables: list[tf.Variable]
+
+
+class MetaAlgorithm:
+    """Base of the algorithms: an algorithm says what happens in one task, the rest is here.
+
+    A subclass implements `adapt_task`, a pure function of one task's data. The query loss and its
+    meta-gradient follow from it; `query_loss` and `task_gradient` can be overridden too.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        The model and the tasks.
+    optimization_steps : int
+        Steps of adaptation to each task in `fit`.
+    meta_batch_size : int
+        Tasks a meta-step.
+    optimizer : Optimizer or keras.optimizers.Optimizer
+        The meta-optimizer: one of `deepchem_meta.models.optimizers`, of DeepChem's own, or of
+        Keras.
+    model_dir : path or None
+        The folder for checkpoints, made if need be; None for a temporary one, which is deleted
+        with the last object that uses it.
+    rates : list of tf.Variable
+        What is meta-learned besides the learner's variables.
+    task_execution : {"auto", "vectorized", "looped"}, default "auto"
+    jit_compile : bool or "auto", default "auto"
+    reduction : {"sum", "mean"}
+        Of the meta-gradients over tasks.
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        *,
+        optimization_steps: int,
+        meta_batch_size: int,
+        optimizer: Any,
+        model_dir: str | os.PathLike | None,
+        rates: Sequence[tf.Variable] = (),
+        task_execution: str = "auto",
+        jit_compile: bool | str = "auto",
+        reduction: str = "mean",
+    ):
+        self._options = {
+            "task_execution": check_option(
+                "task_execution", task_execution, ("auto", "vectorized", "looped")
+            ),
+            "jit_compile": check_option("jit_compile", jit_compile, ("auto", True, False)),
+            "reduction": check_option("reduction", reduction, ("sum", "mean")),
+        }
+        self.optimization_steps = optimization_steps
+        self.meta_batch_size = meta_batch_size
+        self._model = LearnerModel(learner)
+        self._sampler = LearnerSampler(self._model)
+        self._rates = [r for r in rates if not any(r is v for v in self._model.variables)]
+        learned = [v for v in self._model.variables if v.trainable and v.dtype.is_floating]
+        self._meta_variables = learned + self._rates
+        self._given_optimizer = optimizer
+        step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        keras_optimizer = to_keras_optimizer(optimizer, step)
+        self._meta_optimizer = MetaOptimizer(keras_optimizer, self._meta_variables, step)
+        self._step = step
+        self._model_dir = open_model_dir(self, model_dir)
+        self._store = CheckpointStore(
+            self._model_dir,
+            listed=self._model.variables,
+            rates=self._rates,
+            optimizer=[step, *self._meta_optimizer.state],
+            optimizer_name=type(keras_optimizer).__name__,
+        )
+        self._trainers: dict[Hashable, MetaTrainer] = {}
+        self._adapters: dict[Hashable, TracedOrEager] = {}
+        self._predictor = TracedOrEager(self._predict)
+        self._plan: Plan | None = None
+        self._tried = False
+
+    @property
+    def learner(self) -> Any:
+        """The model and the tasks."""
+        return self._model.learner
+
+    @property
+    def optimizer(self) -> Any:
+        """The meta-optimizer as it was given."""
+        return self._given_optimizer
+
+    @property
+    def model_dir(self) -> str:
+        """The folder for checkpoints."""
+        return self._model_dir
+
+    @property
+    def optimization_steps(self) -> int:
+        """Steps of adaptation to each task in `fit`, an int of at least 0."""
+        return self._optimization_steps
+
+    @optimization_steps.setter
+    def optimization_steps(self, value: int) -> None:
+        self._optimization_steps = check_count("optimization_steps", value)
+
+    @property
+    def meta_batch_size(self) -> int:
+        """Tasks a meta-step, an int of at least 1."""
+        return self._meta_batch_size
+
+    @meta_batch_size.setter
+    def meta_batch_size(self, value: int) -> None:
+        self._meta_batch_size = check_count("meta_batch_size", value, minimum=1)
+
+    @property
+    def execution_plan(self) -> Plan | None:
+        """How the tasks of the last meta-step ran, and why; None before the first."""
+        return self._plan
+
+    # What an algorithm is made of: pure functions of one task.
+
+    def adapt_task(
+        self,
+        params: list[tf.Tensor],
+        support: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Adapt the values of the learner's variables to a task.
+
+        Parameters
+        ----------
+        params : list of tf.Tensor
+            The values to start from, one for each of the learner's variables.
+        support : tuple of tf.Tensor
+            The task's support batch.
+        numbers : dict of scalar tf.Tensor
+            What `_numbers` gives, as float64 tensors.
+        steps : int
+            Steps of adaptation.
+
+        Returns
+        -------
+        list of tf.Tensor
+            The adapted values.
+        """
+        raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
+
+    def query_loss(self, adapted: list[tf.Tensor], query: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the loss on a task's query batch, a scalar; by default the learner's."""
+        return self._model.loss(adapted, query)
+
+    def task_gradient(
+        self,
+        support: Sequence[tf.Tensor],
+        query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        scale: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """Return a task's query loss after adaptation, and the gradient of `scale` times it.
+
+        The gradients are by the meta-learned variables; None where there is none.
+        """
+        with tf.GradientTape() as tape:
+            adapted = self.adapt_task(self._model.values(), support, numbers, self.optimization_steps)
+            loss = self.query_loss(adapted, query)
+            scaled = loss * tf.cast(scale, loss.dtype)
+        gradients = tape.gradient(scaled, self._meta_variables)
+        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+
+    def _measure_task(
+        self,
+        support: Sequence[tf.Tensor],
+        query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+    ) -> tf.Tensor:
+        """Return the support loss before and after adaptation, and the query loss before."""
+        params = self._model.values()
+        adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
+        losses = [
+            self._model.loss(params, support),
+            self._model.loss(adapted, support),
+            self.query_loss(params, query),
+        ]
+        return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
+
+    def _numbers(self) -> dict[str, float]:
+        """Return the numbers that `adapt_task` uses and that may change between calls."""
+        return {}
+
+    def _traced_choices(self) -> Hashable:
+        """Return what a trace of `adapt_task` holds fast, so that a change leads to a new one."""
+        return self.optimization_steps
+
+    # What users call.
+
+    def fit(
+        self,
+        steps: int,
+        max_checkpoints_to_keep: int = 5,
+        checkpoint_interval: float = 600,
+        restore: bool = False,
+        *,
+        steps_per_execution: int | str = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        verbose: int | str = "auto",
+    ) -> keras.callbacks.History:
+        """Meta-train the learner's variables.
+
+        A meta-step draws `meta_batch_size` tasks, each with `select_task()`, a `get_batch()` for
+        the support set and a `get_batch()` for the query set; adapts to each support set, all
+        steps of adaptation on the same batch; and moves the variables once, by the optimizer and
+        the gradients of the query losses.
+
+        Parameters
+        ----------
+        steps : int
+            Meta-steps to take. With 0 nothing is trained or saved.
+        max_checkpoints_to_keep : int, default 5
+            Older checkpoints are deleted.
+        checkpoint_interval : float, default 600
+            Seconds between checkpoints. There is always one after the last step.
+        restore : bool, default False
+            Go on from the newest checkpoint in `model_dir`.
+        steps_per_execution : int or "auto", default "auto"
+            Meta-steps in one call of the compiled function. It changes the speed only. With
+            "auto" a call takes up to 100 steps and about a quarter of a second, and batches are
+            drawn in a thread while the last ones run. With 1 they are drawn in the caller's
+            thread, just before they are used; a learner that reads its variables while it draws a
+            batch gets that by itself.
+        callbacks : list of keras.callbacks.Callback, optional
+            An epoch is 1,000 meta-steps. `model` is a stand-in with `stop_training`, `optimizer`,
+            `get_weights` and `set_weights`.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            A progress bar (1), a line an epoch (2), or silence (0); "auto" is 1 on a terminal and
+            else 0.
+
+        Returns
+        -------
+        keras.callbacks.History
+            ``history.history`` holds for each epoch the means over its meta-steps of ``loss`` (the
+            query loss after adaptation) and ``gradient_norm``, and over every tenth of them
+            ``support_loss_before``, ``support_loss_after`` and ``query_loss_before`` adaptation.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument, the learner or one of its batches is not as described.
+        FloatingPointError
+            If a loss or gradient is not finite. The variables stay as the last finite meta-step
+            left them, and nothing is saved.
+        """
+        steps = check_count("steps", steps)
+        keep = check_count("max_checkpoints_to_keep", max_checkpoints_to_keep, minimum=1)
+        interval = check_seconds("checkpoint_interval", checkpoint_interval)
+        if steps_per_execution != "auto":
+            check_count("steps_per_execution", steps_per_execution, minimum=1)
+        check_option("verbose", verbose, ("auto", 0, 1, 2, False, True))
+        if restore:
+            self.restore()
+        self._model.check_variables()
+        self._meta_optimizer.synchronize()
+        proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)
+        progress = Progress(steps, callbacks, verbose, proxy)
+        with progress, EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
+            self._train(progress, queue, steps_per_execution, keep, interval)
+        return progress.history
+
+    def _train(
+        self,
+        progress: Progress,
+        queue: EpisodeQueue,
+        steps_per_execution: int | str,
+        keep: int,
+        interval: float,
+    ) -> None:
+        """Take the meta-steps of `fit`: one at first, then as many a call as pays."""
+        if not progress.remaining:
+            return
+        trainer = self._trainer()
+        automatic = steps_per_execution == "auto"
+        episodes = queue.take(1)
+        self._try_model(episodes)
+        capacity = trainer.capacity(episodes) if automatic else steps_per_execution
+        capacity = min(capacity, progress.remaining)
+        saved = time.monotonic()
+        while progress.remaining:
+            ahead = 0
+            if capacity > 1 and not episodes.read_variables:
+                wanted = trainer.steps_a_call if automatic else capacity
+                ahead = min(wanted, capacity, progress.room(episodes.steps))
+                queue.draw_ahead(ahead)
+            progress.begin()
+            measured = progress.marks(episodes.steps)
+            progress.end(self._take_steps(trainer, episodes, measured, capacity))
+            if not progress.remaining:
+                self._meta_optimizer.finalize()
+            if not progress.remaining or time.monotonic() >= saved + interval:
+                self._store.save(keep, episodes.state)
+                saved = time.monotonic()
+            if progress.remaining:
+                episodes = queue.take(ahead or 1)
+
+    def _take_steps(
+        self, trainer: MetaTrainer, episodes: Episodes, measured: np.ndarray, capacity: int
+    ) -> np.ndarray:
+        """Take meta-steps and return their logs; raise FloatingPointError if one is not finite."""
+        logs, finite = trainer.run(episodes, measured, self._numbers(), capacity)
+        self._plan = trainer.plan
+        if not finite:
+            loss, norm = logs[-1, :2]
+            raise FloatingPointError(
+                f"The meta-loss or its gradient is not finite at meta-step {int(self._step) + 1}: "
+                f"loss {loss}, norm of the gradient {norm}. The variables are as the last finite "
+                "meta-step left them. A smaller learning rate, of the optimizer or of the inner "
+                "loop, or clipping (`clipnorm` of a Keras optimizer) may help."
+            )
+        return logs
+
+    def restore(self) -> None:
+        """Go back to the newest checkpoint in `model_dir`.
+
+        The learner's variables, learned rates, the optimizer's slots and the count of meta-steps
+        are restored, and where the learner's sampling stood, if it has `set_state`. The optimizer's
+        settings, its learning rate among them, stay as they were given to the constructor.
+
+        Raises
+        ------
+        ValueError
+            If there is no checkpoint, none that can be read, or it belongs to another learner;
+            the message names the variables that do not fit, and nothing is changed.
+
+        Warns
+        -----
+        UserWarning
+            If the newest checkpoint cannot be read and an older one is restored, or if the
+            optimizer is another one and starts afresh.
+        """
+        self._model.check_variables()
+        self._sampler.rewind(self._store.restore())
+
+    def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
+        """Adapt the learner's own variables to the task it has selected.
+
+        Unlike `fit`, which takes all steps of adaptation on one support batch, this calls
+        `get_batch()` for each step, as DeepChem does.
+
+        Parameters
+        ----------
+        optimization_steps : int, default 1
+            Steps to take.
+        restore : bool, default True
+            Restore the newest checkpoint's variables first.
+
+        Raises
+        ------
+        ValueError
+            If `restore` is true and there is no checkpoint.
+        """
+        steps = check_count("optimization_steps", optimization_steps)
+        if restore:
+            self._model.check_variables()
+            self._store.restore()
+        for _ in range(steps):
+            batch = self._model.reader.read(self._model.learner.get_batch())
+            adapted = self._adapter(1)(batch, self._scalars())
+            for variable, value in zip(self._model.variables, adapted, strict=True):
+                if variable.dtype.is_floating:
+                    variable.assign(value)
+
+    def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
+        """Compute the model for a batch, with the learner's variables as they are.
+
+        Parameters
+        ----------
+        inputs : list of arrays
+            A batch such as `get_batch` returns.
+
+        Returns
+        -------
+        loss : tf.Tensor
+            A scalar.
+        outputs : list of tf.Tensor
+            The model's outputs, computed with ``training=False``.
+        """
+        return self._compute(inputs, self._model.values())
+
+    def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
+        """Adapt to a task and leave the learner as it is.
+
+        Parameters
+        ----------
+        support : list of arrays
+            The task's support batch, such as `get_batch` returns.
+        optimization_steps : int, optional
+            Steps to take, all on this batch; those of `fit` by default.
+
+        Returns
+        -------
+        AdaptedTask
+        """
+        steps = self.optimization_steps if optimization_steps is None else optimization_steps
+        check_count("optimization_steps", steps)
+        batch = self._model.reader.read(support, "`support`")
+        return AdaptedTask(self._adapter(steps)(batch, self._scalars()), self._compute)
+
+    def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
+        """Return the meta-gradient over some tasks without applying it.
+
+        Parameters
+        ----------
+        support, query : list of arrays
+            Batches such as `get_batch` returns, each array with one more axis in front: the task.
+
+        Returns
+        -------
+        MetaGradient
+        """
+        episodes = self._stacked(support, query)
+        result = self._trainer().gradient(episodes, self._numbers())
+        scale = self._meta_optimizer.loss_scale()
+        gradients = [
+            None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
+            for gradient in result.gradients
+        ]
+        return MetaGradient(float(result.logs[0, 0]), gradients, list(self._meta_variables))
+
+    def train_on_batch(self, support: Any, query: Any) -> dict[str, float]:
+        """Take one meta-step on the given tasks.
+
+        Parameters
+        ----------
+        support, query : list of arrays
+            Batches such as `get_batch` returns, each array with one more axis in front: the task.
+
+        Returns
+        -------
+        dict of float
+            The figures that `fit` records in its history.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or its gradient is not finite; nothing is changed then.
+        """
+        episodes = self._stacked(support, query)
+        self._meta_optimizer.synchronize()
+        rows = self._take_steps(self._trainer(), episodes, np.ones(1, bool), 1)
+        return dict(zip(LOGS, rows[0].tolist(), strict=True))
+
+    def _stacked(self, support: Any, query: Any) -> Episodes:
+        """Return given batches with a task axis as the episodes of one meta-step."""
+        self._model.check_variables()
+        columns = [
+            self._model.reader.read(batch, name)
+            for batch, name in ((support, "`support`"), (query, "`query`"))
+        ]
+        sizes = {array.shape[:1] for part in columns for array in part}
+        if len(sizes) != 1 or sizes == {()}:
+            raise ValueError(
+                "All arrays of `support` and `query` must have the same first axis, the task. "
+                f"Received: shapes {[[array.shape for array in part] for part in columns]}"
+            )
+        episodes = Episodes(1, *sizes.pop(), *columns)
+        self._try_model(episodes)
+        return episodes
+
+    def _trainer(self) -> MetaTrainer:
+        """Return what runs meta-steps as the attributes now say."""
+        key = self._traced_choices()
+        if key not in self._trainers:
+            functions = TaskFunctions(self.task_gradient, self._measure_task)
+            self._trainers[key] = MetaTrainer(
+                functions, self._meta_variables, self._meta_optimizer, **self._options
+            )
+        return self._trainers[key]
+
+    def _adapter(self, steps: int) -> TracedOrEager:
+        """Return the function that adapts to one task in `steps` steps."""
+        key = (self._traced_choices(), steps)
+        if key not in self._adapters:
+            self._adapters[key] = TracedOrEager(
+                lambda batch, numbers: self.adapt_task(self._model.values(), batch, numbers, steps)
+            )
+        return self._adapters[key]
+
+    def _scalars(self) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(value, tf.float64) for name, value in self._numbers().items()}
+
+    def _compute(self, inputs: Any, params: Sequence[tf.Tensor]) -> tuple[tf.Tensor, Any]:
+        batch = self._model.reader.read(inputs, "`inputs`")
+        return self._predictor(batch, tuple(params))
+
+    def _predict(self, batch: Sequence[tf.Tensor], params: Sequence[tf.Tensor]) -> Any:
+        return self._model.compute(params, batch, False)
+
+    def _try_model(self, episodes: Episodes) -> None:
+        """Compute the learner's model once before anything is traced."""
+        if not self._tried:
+            self._model.try_eagerly([column[0] for column in episodes.support], self._meta_variables)
+            self._tried = True

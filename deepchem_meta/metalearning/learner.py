@@ -1,0 +1,114 @@
+"""The model and the tasks that a metalearning algorithm works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["MetaLearner"]
+
+
+class MetaLearner:
+    """A model that can be trained on many tasks, and the tasks' data.
+
+    Subclass it to define a learning problem; any other object with these methods does too, a
+    subclass of ``deepchem.metalearning.MetaLearner`` for one.
+
+    Two more methods are optional. ``get_state()`` returns where `select_task` and `get_batch`
+    stand (numbers, strings, bytes, NumPy arrays, and lists, tuples and dicts of them), and
+    ``set_state(state)`` goes back there; with both, a run that is resumed from a checkpoint
+    continues with the batches that an uninterrupted one would have had.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> import deepchem_meta as dc
+    >>> class LineLearner(dc.metalearning.MetaLearner):
+    ...     '''Learns lines of any slope from five points.'''
+    ...
+    ...     def __init__(self):
+    ...         self.slope = tf.Variable(0.0)
+    ...         self.rng = np.random.default_rng(0)
+    ...
+    ...     def compute_model(self, inputs, variables, training):
+    ...         x, y = inputs
+    ...         prediction = variables[0] * x
+    ...         return tf.reduce_mean((prediction - y) ** 2), [prediction]
+    ...
+    ...     @property
+    ...     def variables(self):
+    ...         return [self.slope]
+    ...
+    ...     def select_task(self):
+    ...         self.true_slope = self.rng.normal()
+    ...
+    ...     def get_batch(self):
+    ...         x = self.rng.normal(size=5).astype("float32")
+    ...         return [x, np.float32(self.true_slope) * x]
+    >>> maml = dc.metalearning.MAML(LineLearner(), learning_rate=0.1, meta_batch_size=4)
+    >>> history = maml.fit(10)
+    """
+
+    def compute_model(
+        self, inputs: Any, variables: Sequence[tf.Tensor], training: bool
+    ) -> tuple[tf.Tensor, Any]:
+        """Compute the model for a batch, with given values for its variables.
+
+        Parameters
+        ----------
+        inputs : list of tf.Tensor
+            A batch as `get_batch` returns it, in the same structure, as tensors.
+        variables : list of tf.Tensor
+            A value for each of `variables`, in the same order: the variables themselves, or what
+            they are after some steps of adaptation to a task. Use these and not the learner's own
+            variables: what is read from those directly is held at its meta-learned value while
+            the others adapt.
+        training : bool
+            Whether the model is used for training or for prediction.
+
+        Returns
+        -------
+        loss : tf.Tensor
+            A floating-point scalar. A loss of several values is summed.
+        outputs : list of tf.Tensor
+            The model's outputs.
+        """
+        raise NotImplementedError("Subclasses of MetaLearner must implement compute_model.")
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The variables to train: a list of `tf.Variable` or Keras variables, always the same.
+
+        Those of a floating dtype with ``trainable=True`` are meta-learned; integers and those with
+        ``trainable=False`` are not.
+        """
+        raise NotImplementedError("Subclasses of MetaLearner must implement variables.")
+
+    def select_task(self) -> None:
+        """Select a new task, from which `get_batch` draws until the next call."""
+        raise NotImplementedError("Subclasses of MetaLearner must implement select_task.")
+
+    def get_batch(self) -> Any:
+        """Return a batch of the selected task's data; each call should return a different one.
+
+        It is called twice for each task in `fit`, first for the support set, then for the query
+        set. `fit` calls it in a thread, ahead of the meta-step that uses it; a learner whose
+        batches depend on its variables is noticed, and one that cannot be called from another
+        thread (an open database connection) needs ``fit(..., steps_per_execution=1)``.
+
+        Returns
+        -------
+        list of arrays
+            NumPy arrays, tensors, lists or numbers of any numeric dtype, as many in each batch.
+            Their sizes may differ from batch to batch, their numbers of dimensions may not.
+            Arrays and tensors keep their dtype; Python floats take the dtype of the learner's
+            first floating-point variable.
+        """
+        raise NotImplementedError("Subclasses of MetaLearner must implement get_batch.")
+
+    def parameters(self) -> Iterator[tf.Variable]:
+        """Return an iterator over the variables. It is DeepChem's; nothing here calls it."""
+        return iter(self.variables)

@@ -1,0 +1,210 @@
+"""Model-agnostic meta-learning."""
+
+from __future__ import annotations
+
+import numbers
+import os
+import re
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.engine.inner_loop import gradient_descent
+from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.metalearning.algorithm import MetaAlgorithm
+from deepchem_meta.models.optimizers import Adam
+
+__all__ = ["MAML"]
+
+
+class MAML(MetaAlgorithm):
+    r"""Model-agnostic meta-learning: learn variables from which a few gradient steps suffice.
+
+    For each task :math:`i` with support loss :math:`S_i` and query loss :math:`Q_i`, the inner loop
+    takes `optimization_steps` steps of gradient descent at `learning_rate` :math:`\alpha`,
+
+    .. math:: \theta_i^{(k+1)} = \theta_i^{(k)} - \alpha \nabla S_i(\theta_i^{(k)}),
+              \quad \theta_i^{(0)} = \theta,
+
+    and the optimizer minimises :math:`\sum_i Q_i(\theta_i^{(K)})` over :math:`\theta`. The
+    meta-gradient is the full one, second derivatives included.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        The model and the tasks.
+    learning_rate : float or tf.Variable, default 0.001
+        The rate of the inner loop. A variable is meta-learned and saved with the others, whether
+        the learner lists it or not.
+    optimization_steps : int, default 1
+        Steps of the inner loop.
+    meta_batch_size : int, default 10
+        Tasks a meta-step.
+    optimizer : Optimizer or keras.optimizers.Optimizer, default Adam()
+        The meta-optimizer: one of `deepchem_meta.models.optimizers`, of DeepChem's own, or of
+        Keras.
+    model_dir : path, optional
+        The folder for checkpoints, made if need be. By default a temporary one, which is deleted
+        with the last object that uses it.
+    first_order : bool, default False
+        Drop the second derivatives (FOMAML): each step's gradient counts as a constant.
+    adapt_variables : str or list of variables and str, optional
+        Which variables the inner loop changes; all of them are meta-learned all the same. A
+        string is a regular expression, searched for in the variables' names. By default all that
+        are trainable; a variable with ``trainable=False`` that is named here is adapted and not
+        meta-learned.
+    task_execution : {"auto", "vectorized", "looped"}, default "auto"
+        Whether the tasks of a meta-step run all at once or one after the other. "auto" decides by
+        the model's graph, and tries the choice out on the first meta-step; see `execution_plan`.
+    jit_compile : bool or "auto", default "auto"
+        Whether to compile with XLA. "auto" decides in the same way.
+    reduction : {"sum", "mean"}, default "sum"
+        Of the meta-gradients over tasks. With "sum", as in DeepChem, twice the tasks are twice the
+        gradient, which plain gradient descent feels and Adam hardly does.
+
+    Attributes
+    ----------
+    learner, optimizer, model_dir
+        As given; `model_dir` is the temporary folder's path if it was None.
+    learning_rate, optimization_steps, meta_batch_size
+        As given; what is assigned to them takes effect in the next call.
+    execution_plan : Plan or None
+        How the tasks of the last meta-step ran, and why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described. Nothing is written then.
+
+    Examples
+    --------
+    See `MetaLearner` for a learner.
+
+    References
+    ----------
+    Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
+    ICML 2017, https://arxiv.org/abs/1703.03400
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        learning_rate: float | tf.Variable = 0.001,
+        optimization_steps: int = 1,
+        meta_batch_size: int = 10,
+        optimizer: Any = Adam(),  # noqa: B008 - DeepChem's default; it holds settings, no state
+        model_dir: str | os.PathLike | None = None,
+        *,
+        first_order: bool = False,
+        adapt_variables: str | Sequence[Any] | None = None,
+        task_execution: str = "auto",
+        jit_compile: bool | str = "auto",
+        reduction: str = "sum",
+    ):
+        learned_rate = as_variable(learning_rate)
+        if learned_rate is not None and learned_rate.shape.rank != 0:
+            raise ValueError(
+                "`learning_rate` must be a scalar. "
+                f"Received: a variable of shape {tuple(learned_rate.shape)}"
+            )
+        self._learned_rate = learned_rate
+        self.learning_rate = learning_rate
+        if not isinstance(first_order, bool):
+            raise TypeError(f"`first_order` must be a bool. Received: first_order={first_order!r}")
+        self._first_order = first_order
+        self._adapts = _choose(learner, adapt_variables)
+        super().__init__(
+            learner,
+            optimization_steps=optimization_steps,
+            meta_batch_size=meta_batch_size,
+            optimizer=optimizer,
+            model_dir=model_dir,
+            rates=[] if learned_rate is None else [learned_rate],
+            task_execution=task_execution,
+            jit_compile=jit_compile,
+            reduction=reduction,
+        )
+
+    @property
+    def learning_rate(self) -> Any:
+        """The rate of the inner loop: a number, or the variable given to the constructor."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        variable = as_variable(value)
+        if variable is None:
+            _check_rate(value)
+        elif variable is not self._learned_rate:
+            raise ValueError(
+                "A learned `learning_rate` must be given to the constructor, since the optimizer "
+                f"and the checkpoints hold it. Received: {value!r}"
+            )
+        self._learning_rate = value
+
+    def adapt_task(
+        self,
+        params: list[tf.Tensor],
+        support: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Take `steps` steps of gradient descent on the support loss.
+
+        Parameters and result are those of `MetaAlgorithm.adapt_task`.
+        """
+        return gradient_descent(
+            lambda values: self._model.loss(values, support),
+            params,
+            self._model.variables,
+            adapts=self._adapts,
+            rate=numbers.get("learning_rate", self._learned_rate),
+            steps=steps,
+            first_order=self._first_order,
+        )
+
+    def _numbers(self) -> dict[str, float]:
+        learned = as_variable(self.learning_rate) is not None
+        return {} if learned else {"learning_rate": float(self.learning_rate)}
+
+    def _traced_choices(self) -> Hashable:
+        return super()._traced_choices(), as_variable(self.learning_rate) is not None
+
+
+def _check_rate(value: Any) -> None:
+    """Raise unless `value` is a finite scalar of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.ndarray, tf.Tensor)):
+        raise TypeError(
+            "`learning_rate` must be a number or a scalar tf.Variable. "
+            f"Received: learning_rate={value!r}"
+        )
+    if np.ndim(value) != 0 or not np.isfinite(float(value)) or float(value) < 0:
+        raise ValueError(
+            "`learning_rate` must be a finite number of at least 0. "
+            f"Received: learning_rate={value!r}"
+        )
+
+
+def _choose(learner: Any, adapt_variables: str | Sequence[Any] | None) -> list[bool]:
+    """Say for each of the learner's variables whether the inner loop changes it."""
+    variables = LearnerModel(learner).variables
+    if adapt_variables is None:
+        return [v.trainable and v.dtype.is_floating for v in variables]
+    wanted = [adapt_variables] if isinstance(adapt_variables, str) else list(adapt_variables)
+    chosen = [False] * len(variables)
+    for item in wanted:
+        if isinstance(item, str):
+            names = (getattr(given, "path", given.name) for given in learner.variables)
+            found = [bool(re.search(item, name)) for name in names]
+        else:
+            found = [as_variable(item) is v for v in variables]
+        if not any(f and v.dtype.is_floating for f, v in zip(found, variables, strict=True)):
+            raise ValueError(
+                "`adapt_variables` must name floating-point variables of the learner. "
+                f"Received: {item!r}, which is none of "
+                f"{[getattr(given, 'path', given.name) for given in learner.variables]}"
+            )
+        chosen = [c or f for c, f in zip(chosen, found, strict=True)]
+    return [c and v.dtype.is_floating for c, v in zip(chosen, variables, strict=True)]

@@ -1,0 +1,111 @@
+"""What is shipped, and what importing it costs a user."""
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import Distribution
+from pathlib import Path
+
+import pytest
+
+import deepchem_meta
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "deepchem_meta"
+OPTIONAL = ("matplotlib", "pandas", "rdkit", "sklearn")
+
+
+def _python(*arguments, cwd):
+    finished = subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build the package as for a wheel, outside the work tree."""
+    folder = tmp_path_factory.mktemp("built")
+    _python(
+        *("setup.py", "--quiet"),
+        *("egg_info", "--egg-base", str(folder)),
+        *("build_py", "--build-lib", str(folder / "lib")),
+        cwd=ROOT,
+    )
+    return folder
+
+
+def test_every_module_and_the_type_marker_are_shipped(built):
+    expected = {
+        path.relative_to(ROOT) for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts
+    }
+    expected.add(Path("deepchem_meta/py.typed"))
+    shipped = {path.relative_to(built / "lib") for path in (built / "lib").rglob("*.*")}
+    assert shipped == expected
+
+
+def test_metadata(built):
+    distribution = Distribution.at(built / "deepchem_meta.egg-info")
+    assert distribution.metadata["Name"].replace("-", "_") == "deepchem_meta"
+    assert distribution.version == deepchem_meta.__version__
+    extras = set(distribution.metadata.get_all("Provides-Extra"))
+    assert {"molecules", "plot", "test"} <= extras
+    required = [line for line in distribution.requires if "extra ==" not in line]
+    assert sorted(required) == ["numpy", "tensorflow>=2.16"]
+
+
+# Keras itself tries scikit-learn and matplotlib, so what counts is who asks. Refusing the import
+# shows as well that the package works where the extras are not installed.
+_IMPORT_WITHOUT_EXTRAS = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Refuse(MetaPathFinder):
+    asked = []
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {optional!r}:
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename.startswith("<frozen importlib"):
+                frame = frame.f_back
+            self.asked.append((frame.f_globals.get("__name__", ""), name))
+            raise ImportError(name + " is taken for not installed")
+
+sys.meta_path.insert(0, Refuse())
+import deepchem_meta
+print([pair for pair in Refuse.asked if pair[0].partition(".")[0] == "deepchem_meta"])
+"""
+
+
+def test_import_needs_no_optional_package():
+    script = _IMPORT_WITHOUT_EXTRAS.format(optional=OPTIONAL)
+    assert _python("-c", script, cwd=ROOT).strip() == "[]"
+
+
+def test_public_names():
+    assert {"__version__", "metalearning", "models"} <= set(deepchem_meta.__all__)
+    for name in deepchem_meta.__all__:
+        assert hasattr(deepchem_meta, name), name
+
+
+def _forbidden(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield node.lineno, "assert"
+        elif isinstance(node, ast.ExceptHandler) and node.type is None:
+            yield node.lineno, "bare except"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print":
+            yield node.lineno, "print"
+
+
+def test_forbidden_statements_are_found():
+    code = "assert x\ntry:\n    print(x)\nexcept:\n    pass\n"
+    assert sorted(_forbidden(ast.parse(code))) == [(1, "assert"), (3, "print"), (4, "bare except")]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_no_assert_print_or_bare_except(path):
+    assert list(_forbidden(ast.parse(path.read_text(encoding="utf-8")))) == []
