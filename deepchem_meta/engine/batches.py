@@ -96,7 +96,7 @@ class BatchReader:
             raise TypeError(
                 f"Arrays from {source} must be rectangular. Received: array {index}: {leaf!r}"
             ) from error
-        if isinstance(leaf, (float, int, list, tuple)):
+        if type(leaf) in (float, int, list, tuple):
             weak = {np.dtype("float64"): self._float_dtype, np.dtype("int64"): np.dtype("int32")}
             array = array.astype(weak.get(array.dtype, array.dtype))
         return array
@@ -123,8 +123,8 @@ def _flatten_child(item: Any) -> tuple[Any, list]:
     first = item
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
-    plain = isinstance(first, (bool, int, float, complex, np.generic))
-    return (None, [item]) if plain or first == [] else _flatten(item)
+    plain = isinstance(first, (bool, int, float, complex, np.generic, list, tuple))
+    return (None, [item]) if plain else _flatten(item)
 
 
 class ArrayLayout(NamedTuple):

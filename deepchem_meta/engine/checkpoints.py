@@ -175,8 +175,8 @@ class CheckpointStore:
             try:
                 reader = tf.train.load_checkpoint(path)
                 values = {key: reader.get_tensor(key) for key in reader.get_variable_to_dtype_map()}
-            except (tf.errors.OpError, ValueError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
+            except Exception as error:  # by the damage OpError, ValueError, IndexError, ...
+                reason = str(error).partition("\n")[0]
                 warnings.warn(
                     f"The checkpoint {path!r} cannot be read, so an older one is tried: {reason}",
                     stacklevel=4,

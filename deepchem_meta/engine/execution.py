@@ -22,8 +22,8 @@ LOGS = (
 )
 """What is reported of a meta-step, each a mean over its tasks.
 
-`loss` is the query loss after adaptation. From `support_loss_before` on the figures cost a second
-pass over the data, so they are taken of those steps only that a call is asked to measure.
+`loss` is the query loss after adaptation. The figures from `support_loss_before` on cost more
+passes over the data, so they are taken of those steps only that a call is asked to measure.
 """
 
 
@@ -51,11 +51,11 @@ class TaskFunctions(NamedTuple):
     Attributes
     ----------
     gradient : callable
-        ``(support, query, numbers, scale) -> (loss, gradients)``: the query loss after adaptation,
-        and the gradient of `scale` times it by each meta-learned variable, in the dtype of
-        `accumulation_dtype` and zero where there is none.
+        ``(support, query, numbers, scale) -> (loss, gradients, adapted)``: the query loss after
+        adaptation, the gradient of `scale` times it by each meta-learned variable, and what the
+        adaptation led to.
     measure : callable
-        ``(support, query, numbers) -> losses``: a float64 tensor of the last three of `LOGS`.
+        ``(adapted, support, query) -> losses``: a float64 tensor of the last three of `LOGS`.
     """
 
     gradient: Callable
@@ -194,22 +194,17 @@ class MetaStep:
     def _step(self, data, step, measured, numbers):
         """Return the logs of one meta-step, its gradients and whether all is finite."""
         scale = tf.cast(self._optimizer.loss_scale(), tf.float32)
-        loss, gradients = self._sum_over_tasks(
-            lambda support, query: self._functions.gradient(support, query, numbers, scale),
-            (tf.zeros((), tf.float64), [tf.zeros(*zero) for zero in self._zeros]),
-            data,
-            step,
-        )
-        measures = tf.cond(
-            measured,
-            lambda: self._sum_over_tasks(
-                lambda support, query: self._functions.measure(support, query, numbers),
-                tf.zeros(3, tf.float64),
-                data,
-                step,
-            ),
-            lambda: tf.zeros(3, tf.float64),
-        )
+
+        def task(support, query):
+            loss, gradients, adapted = self._functions.gradient(support, query, numbers, scale)
+            measures = tf.cond(
+                measured,
+                lambda: self._functions.measure(adapted, support, query),
+                lambda: tf.zeros(3, tf.float64),
+            )
+            return loss, gradients, measures
+
+        loss, gradients, measures = self._sum_over_tasks(task, data, step)
         gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / tf.cast(scale, tf.float64)
         finite = tf.math.is_finite(loss)
@@ -223,8 +218,8 @@ class MetaStep:
         self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
         return True
 
-    def _sum_over_tasks(self, function, zeros, data, step):
-        """Sum what `function` gives for each task of a meta-step."""
+    def _sum_over_tasks(self, function, data, step):
+        """Sum the (loss, gradients, measures) that `function` gives for each task of a step."""
         if self.plan.vectorized:
             episodes = self._unpack(
                 data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
@@ -238,6 +233,8 @@ class MetaStep:
             episode = self._unpack(data, lambda array, packed: array.unpack(packed, task))
             return task + 1, tf.nest.map_structure(tf.add, total, function(*episode))
 
+        sums = [tf.zeros(*zero) for zero in self._zeros]
+        zeros = (tf.zeros((), tf.float64), sums, tf.zeros(3, tf.float64))
         first, last = step * self._tasks, (step + 1) * self._tasks
         return tf.while_loop(
             lambda task, total: task < last, add, (first, zeros), parallel_iterations=1

@@ -65,13 +65,17 @@ def plain_plan(*, task_execution: str, jit_compile: bool | str) -> Plan:
     return Plan(task_execution == "vectorized", jit_compile is True, "the plain loop over tasks")
 
 
-def agree(values: Sequence[tf.Tensor], reference: Sequence[tf.Tensor]) -> bool:
+def agree(
+    values: Sequence[tf.Tensor], reference: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
+) -> bool:
     """Whether two computations of the same meta-gradient differ by rounding at most.
 
     Parameters
     ----------
     values, reference : list of tf.Tensor
-        A gradient for each variable.
+        The results to compare.
+    dtypes : list of tf.DType
+        The dtypes in which they were computed.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def agree(values: Sequence[tf.Tensor], reference: Sequence[tf.Tensor]) -> bool:
         True if the norm of their difference is at most the square root of the coarsest dtype's
         precision times the larger norm, or if both are not finite.
     """
-    precision = max(np.finfo(value.dtype.as_numpy_dtype).eps for value in values)
+    precision = max(2**-7 if d == tf.bfloat16 else np.finfo(d.as_numpy_dtype).eps for d in dtypes)
     a, b = (
         np.concatenate([np.ravel(value).astype(np.float64) for value in part])
         for part in (values, reference)

@@ -148,9 +148,9 @@ class MetaTrainer:
 
     def _settle(self, layout: Layout) -> Layout | None:
         """Return the layout to run a meta-step in, or None for the one that all shapes fit."""
-        if not layout.ragged and layout not in self._exact:
-            if len(self._exact) < _MOST_EXACT_LAYOUTS:
-                self._exact.append(layout)
+        new = not layout.ragged and layout not in self._exact
+        if new and len(self._exact) < _MOST_EXACT_LAYOUTS:
+            self._exact.append(layout)
         if layout in self._exact:
             return layout
         seen = [*self._exact, *([self._relaxed] if self._relaxed else []), layout]
@@ -208,10 +208,9 @@ class MetaTrainer:
                     raise
                 _logger.debug("Meta-steps cannot run as %s", step.plan, exc_info=True)
                 return f"the faster plan raised {type(error).__name__}"
-        expected, found = (
-            [result.logs[0, 0], *result.gradients] for result in results
-        )
-        return "" if agree(found, expected) else "the faster plan gave other numbers"
+        expected, found = ([result.logs[0, 0], *result.gradients] for result in results)
+        dtypes = [variable.dtype for variable in self._variables]
+        return "" if agree(found, expected, dtypes) else "the faster plan gave other numbers"
 
     def _build(
         self, plan: Plan, layout: Layout, tasks: int, capacity: int, numbers: dict[str, float]
@@ -240,14 +239,15 @@ class MetaTrainer:
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
         """Say which variables the query loss depends on."""
-        _, gradients = self._trace(layout, numbers).structured_outputs
+        _, gradients, _ = self._trace(layout, numbers).structured_outputs
         return [gradient is not None for gradient in gradients]
 
     def _dense_gradient(self, support, query, numbers, scale):
-        """Return one task's loss and gradients in the dtypes in which they are summed."""
-        loss, gradients = self._gradient(support, query, numbers, scale)
+        """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
+        loss, gradients, adapted = self._gradient(support, query, numbers, scale)
         dtypes = [accumulation_dtype(v) for v in self._variables]
-        return tf.cast(loss, tf.float64), [
+        dense = [
             tf.zeros(v.shape, dtype) if gradient is None else tf.cast(gradient, dtype)
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
+        return tf.cast(loss, tf.float64), dense, adapted

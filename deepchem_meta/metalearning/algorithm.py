@@ -196,31 +196,33 @@ class MetaAlgorithm:
         query: Sequence[tf.Tensor],
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
-        """Return a task's query loss after adaptation, and the gradient of `scale` times it.
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor]]:
+        """Return a task's query loss, its gradients and the adapted values.
 
-        The gradients are by the meta-learned variables; None where there is none.
+        The loss is that after adaptation; the gradients are those of `scale` times it, by each of
+        the meta-learned variables, None where there is none.
         """
+        steps = self.optimization_steps
         with tf.GradientTape() as tape:
-            adapted = self.adapt_task(self._model.values(), support, numbers, self.optimization_steps)
+            adapted = self.adapt_task(self._model.values(), support, numbers, steps)
             loss = self.query_loss(adapted, query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
-        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        return loss, dense, adapted
 
     def _measure_task(
         self,
+        adapted: list[tf.Tensor],
         support: Sequence[tf.Tensor],
         query: Sequence[tf.Tensor],
-        numbers: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Return the support loss before and after adaptation, and the query loss before."""
         params = self._model.values()
-        adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
         losses = [
             self._model.loss(params, support),
             self._model.loss(adapted, support),
-            self.query_loss(params, query),
+            self._model.loss(params, query),
         ]
         return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
 
@@ -537,5 +539,6 @@ class MetaAlgorithm:
     def _try_model(self, episodes: Episodes) -> None:
         """Compute the learner's model once before anything is traced."""
         if not self._tried:
-            self._model.try_eagerly([column[0] for column in episodes.support], self._meta_variables)
+            support = [column[0] for column in episodes.support]
+            self._model.try_eagerly(support, self._meta_variables)
             self._tried = True

@@ -1,0 +1,193 @@
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+
+
+class Owner:
+    pass
+
+
+def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", rates=()):
+    variables = {
+        part: [tf.Variable(np.asarray(v, np.float32)) for v in given]
+        for part, given in (("listed", listed), ("rates", rates), ("optimizer", slots))
+    }
+    return CheckpointStore(str(folder), optimizer_name=name, **variables), variables
+
+
+def fill(variables, value):
+    for part in variables.values():
+        for variable in part:
+            variable.assign(tf.fill(variable.shape, value))
+
+
+def test_round_trip(tmp_path):
+    one, variables = store(tmp_path, rates=[0.5])
+    fill(variables, 7.0)
+    state = {"array": np.arange(3), "tuple": (1, None, "a"), "bytes": b"\x00", "big": 2**100}
+    one.save(5, state)
+    two, restored = store(tmp_path, rates=[0.5])
+    back = two.restore()
+    np.testing.assert_array_equal(back.pop("array"), state.pop("array"))
+    assert back == state
+    for part in restored.values():
+        for variable in part:
+            assert np.all(variable.numpy() == 7.0)
+
+
+def test_keys_are_deepchems(tmp_path):
+    path = store(tmp_path)[0].save(5, None)
+    keys = [key for key, _ in tf.train.list_variables(path)]
+    assert "listed/0/.ATTRIBUTES/VARIABLE_VALUE" in keys
+    deepchem = tf.train.Checkpoint()
+    deepchem.listed = [tf.Variable(0.0), tf.Variable([0.0, 0.0])]
+    deepchem.restore(tf.train.latest_checkpoint(tmp_path))
+    np.testing.assert_array_equal(deepchem.listed[1], [2.0, 3.0])
+
+
+def test_max_to_keep_and_numbers_go_on(tmp_path):
+    one, _ = store(tmp_path)
+    paths = [one.save(2, None) for _ in range(3)]
+    assert len(list(tmp_path.glob("*.index"))) == 2
+    later = store(tmp_path)[0].save(2, None)
+    assert [p.rpartition("-")[2] for p in [*paths, later]] == ["1", "2", "3", "4"]
+
+
+def test_folder_can_be_moved(tmp_path):
+    store(tmp_path / "a")[0].save(5, "here")
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert store(tmp_path / "b")[0].restore() == "here"
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="No checkpoint found.*Received"):
+        store(tmp_path)[0].restore()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "no index", "no data", "flip"])
+def test_corrupt_newest_falls_back(tmp_path, damage):
+    one, variables = store(tmp_path)
+    for number in (1, 2):
+        fill(variables, float(number))
+        newest = one.save(5, number)
+    data = Path(newest + ".data-00000-of-00001")
+    if damage == "no index":
+        os.remove(newest + ".index")
+    elif damage == "no data":
+        os.remove(data)
+    else:
+        content = data.read_bytes()
+        flipped = bytes([content[0] ^ 255]) + content[1:]
+        data.write_bytes(content[:5] if damage == "truncate" else flipped)
+    two, restored = store(tmp_path)
+    with pytest.warns(UserWarning, match=r"ckpt-2' cannot be read, so an older one is tried"):
+        assert two.restore() == 1
+    assert float(restored["listed"][0]) == 1.0
+
+
+def test_nothing_readable(tmp_path):
+    newest = store(tmp_path)[0].save(5, None)
+    os.remove(newest + ".data-00000-of-00001")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="None of the 1 checkpoints"):
+        store(tmp_path)[0].restore()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"listed": [1.0]}, r"listed/1: float32 \(2,\) in the checkpoint, absent here"),
+        ({"listed": [1.0, [2.0], 3.0]}, r"listed/1: .*\(2,\) in.*\(1,\) here\n.*listed/2: absent"),
+        ({"rates": [0.1]}, r"rates/0: absent in the checkpoint, float32 \(\) here"),
+    ],
+)
+def test_another_learners_checkpoint_changes_nothing(tmp_path, options, message):
+    store(tmp_path)[0].save(5, None)
+    other, variables = store(tmp_path, **options)
+    fill(variables, 9.0)
+    with pytest.raises(ValueError, match=message):
+        other.restore()
+    assert all(np.all(v.numpy() == 9.0) for part in variables.values() for v in part)
+
+
+def test_another_dtype_is_another_learner(tmp_path):
+    store(tmp_path)[0].save(5, None)
+    variables = [tf.Variable(1.0, dtype=tf.float64), tf.Variable([2.0, 3.0])]
+    other = CheckpointStore(
+        str(tmp_path), listed=variables, rates=[], optimizer=[], optimizer_name="Adam"
+    )
+    with pytest.raises(ValueError, match=r"listed/0: float32 \(\) in the.*float64 \(\) here"):
+        other.restore()
+
+
+@pytest.mark.parametrize("options", [{"name": "Nadam"}, {"slots": [0.0, 1.0]}, {"slots": [[1.0]]}])
+def test_another_optimizers_slots_are_left_alone(tmp_path, options):
+    one, variables = store(tmp_path)
+    fill(variables, 5.0)
+    one.save(5, None)
+    other, restored = store(tmp_path, **options)
+    with pytest.warns(UserWarning, match="optimizer's state was not restored"):
+        other.restore()
+    assert float(restored["listed"][0]) == 5.0
+    assert not np.any(restored["optimizer"][0].numpy() == 5.0)
+
+
+def test_deepchems_own_checkpoint(shared_data):
+    w, b = tf.Variable(np.zeros((3, 2))), tf.Variable(np.zeros(2))
+    one = CheckpointStore(
+        str(shared_data / "deepchem-2.8.0-checkpoint"),
+        listed=[w, b],
+        rates=[],
+        optimizer=[tf.Variable(1.0)],
+        optimizer_name="Adam",
+    )
+    assert one.restore() is None
+    assert w.numpy()[1, 1] == -0.872332568108134
+    assert b.numpy().tolist() == [0.05093339084636425, 1.3203225792598337]
+
+
+@pytest.mark.parametrize("state", [object(), {1: 2}, np.array([None]), {"a": [set()]}])
+def test_state_that_cannot_be_saved(tmp_path, state):
+    with pytest.raises(TypeError, match="A learner's state must"):
+        store(tmp_path)[0].save(5, state)
+    assert not list(tmp_path.glob("*.index"))
+
+
+def test_temporary_folder_goes_with_its_last_user():
+    first, second = Owner(), Owner()
+    path = open_model_dir(first, None)
+    assert open_model_dir(second, path) == path
+    del first
+    gc.collect()
+    assert os.path.isdir(path)
+    del second
+    gc.collect()
+    assert not os.path.exists(path)
+
+
+def test_a_users_folder_stays(tmp_path):
+    owner = Owner()
+    path = open_model_dir(owner, tmp_path / "made" / "here")
+    assert os.path.isdir(path)
+    del owner
+    gc.collect()
+    assert os.path.isdir(path)
+
+
+def test_bad_model_dir(tmp_path):
+    (tmp_path / "file").write_text("")
+    for bad in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=r"must be a folder that can be written to.*Received"):
+            open_model_dir(Owner(), bad)
+    with pytest.raises(TypeError, match="must be a path or None"):
+        open_model_dir(Owner(), 3)
+    if os.geteuid() != 0:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(ValueError, match="can be written to"):
+            open_model_dir(Owner(), tmp_path / "locked")

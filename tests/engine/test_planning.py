@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deepchem_meta.engine.planning import agree, choose_plan, plain_plan
+
+AUTO = {"task_execution": "auto", "jit_compile": "auto"}
+counter = tf.Variable(0.0)
+kernel = tf.Variable(tf.ones((2, 2, 1, 1)))
+dense = tf.Variable(tf.ones((4, 4)))
+
+
+@tf.function
+def counted(x):
+    counter.assign_add(1.0)
+    return x
+
+
+def branch(x):
+    return tf.cond(tf.reduce_sum(x) > 0, lambda: x, lambda: -x)
+
+
+@pytest.mark.parametrize(
+    ("function", "obstacle"),
+    [
+        (lambda x: tf.reduce_sum(x @ dense), None),
+        (lambda x: tf.reduce_sum(tf.function(lambda y: y @ dense)(x)), None),
+        (lambda x: tf.nn.embedding_lookup(dense, tf.cast(x[0], tf.int32)), None),
+        (lambda x: tf.random.stateless_uniform((4,), (1, 2)) * x, None),
+        (lambda x: tf.boolean_mask(x, x > 0), "unknown shape"),
+        (lambda x: tf.where(x > 0), "unknown shape"),
+        (lambda x: tf.unique(x[0])[0], "unknown shape"),
+        (lambda x: x * tf.random.uniform((4,)), "the stateful op RandomUniform"),
+        (lambda x: counted(x), "the stateful op AssignAddVariableOp"),
+        (branch, "control flow"),
+        (lambda x: tf.while_loop(lambda y: tf.reduce_sum(y) < 9, lambda y: [y + 1], [x]), "control"),
+        (lambda x: tf.nn.conv2d(x[None, :, :, None], kernel, 1, "SAME"), "a convolution"),
+    ],
+)
+def test_rule(function, obstacle):
+    concrete = tf.function(function).get_concrete_function(tf.TensorSpec((4, 4)))
+    plan = choose_plan(concrete, ragged=False, **AUTO)
+    assert (plan.vectorized, plan.jit_compile) == (obstacle is None,) * 2
+    assert (obstacle or "nothing against it") in plan.reason
+
+
+def test_rule_gives_way_to_what_is_asked():
+    concrete = tf.function(branch).get_concrete_function(tf.TensorSpec((4, 4)))
+    plan = choose_plan(concrete, task_execution="vectorized", jit_compile=False, ragged=False)
+    assert plan[:2] == (True, False) and "as asked" in plan.reason
+    assert plain_plan(task_execution="auto", jit_compile=True)[:2] == (False, True)
+
+
+def test_ragged_batches_are_looped():
+    concrete = tf.function(lambda x: x).get_concrete_function(tf.TensorSpec((4, 4)))
+    assert choose_plan(concrete, ragged=True, **AUTO)[:2] == (False, False)
+    with pytest.raises(ValueError, match="must be 'auto' or 'looped'.*'vectorized'"):
+        choose_plan(concrete, task_execution="vectorized", jit_compile="auto", ragged=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "same"),
+    [
+        ([1.0, 2.0], [1.0, 2.0 + 1e-6], True),
+        ([1.0, 2.0], [1.0, 2.01], False),
+        ([0.0, 1e-9], [0.0, 0.0], False),
+        ([5.0, 1e-9], [5.0, 0.0], True),
+        ([np.nan, 1.0], [np.nan, 1.0], True),
+        ([np.nan, 1.0], [1.0, 1.0], False),
+    ],
+)
+def test_agree(found, expected, same):
+    as_tensors = [[tf.constant(value) for value in part] for part in (found, expected)]
+    assert agree(*as_tensors, [tf.float32]) is same
+
+
+def test_agree_allows_for_the_coarsest_dtype():
+    values, others = [tf.constant([1.0], tf.float64)], [tf.constant([1.00001], tf.float64)]
+    assert not agree(values, others, [tf.float64])
+    for coarse in (tf.float32, tf.bfloat16, tf.float16):
+        assert agree(values, others, [tf.float64, coarse])

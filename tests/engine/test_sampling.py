@@ -1,0 +1,110 @@
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from learners import Function, ResumableSine, Sine
+
+from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler
+
+
+class Recorder(Function):
+    """Counts its calls, and gives the count as its batch."""
+
+    def __init__(self, read=lambda learner: None):
+        super().__init__([tf.Variable(1.0)], lambda inputs, variables: variables[0])
+        self.calls, self.threads, self.read = [], set(), read
+
+    def select_task(self):
+        self.calls.append("task")
+        self.threads.add(threading.current_thread())
+
+    def get_batch(self):
+        self.calls.append("batch")
+        self.read(self)
+        return [np.array([float(len(self.calls))])]
+
+
+def test_order_of_calls_is_deepchems():
+    learner = Recorder()
+    drawn = LearnerSampler(LearnerModel(learner)).sample(steps=2, tasks=2)
+    assert learner.calls == ["task", "batch", "batch"] * 4
+    np.testing.assert_array_equal(np.ravel(drawn.support[0]), [2, 5, 8, 11])
+    np.testing.assert_array_equal(np.ravel(drawn.query[0]), [3, 6, 9, 12])
+    np.testing.assert_array_equal(np.ravel(drawn.slice(1, 2).support[0]), [8, 11])
+
+
+@pytest.mark.parametrize(
+    ("read", "seen"),
+    [
+        (lambda learner: None, False),
+        (lambda learner: learner.variables[0].numpy(), True),
+        (lambda learner: np.asarray(learner.variables[0]), True),
+        (lambda learner: learner.variables[0] * 2, True),
+        (lambda learner: tf.function(lambda: learner.variables[0] + 1)(), True),
+    ],
+)
+def test_reads_of_variables_are_seen(read, seen):
+    sampler = LearnerSampler(LearnerModel(Recorder(read)))
+    assert sampler.sample(1, 1).read_variables is seen
+
+
+def test_queue_draws_ahead_in_one_thread_and_leaves_none():
+    learner = Recorder()
+    with EpisodeQueue(LearnerSampler(LearnerModel(learner)), tasks=1) as queue:
+        assert queue.take(1).support[0][0] == [2.0]
+        assert learner.threads == {threading.current_thread()}
+        queue.draw_ahead(2)
+        ahead = queue.take(2)
+        assert ahead.steps == 2 and ahead.support[0][0] == [5.0]
+    assert len(learner.calls) == 9
+    assert not any(t.name.startswith("episodes") for t in threading.enumerate())
+
+
+def test_exception_in_the_thread_arrives_as_raised():
+    class Own(Exception):
+        pass
+
+    learner = Recorder()
+    with (
+        pytest.raises(Own, match="mine") as caught,
+        EpisodeQueue(LearnerSampler(LearnerModel(learner)), tasks=1) as queue,
+    ):
+        queue.take(1)
+
+        def fail():
+            raise Own("mine")
+
+        learner.get_batch = fail
+        queue.draw_ahead(3)
+        queue.take(3)
+    assert caught.traceback[-1].name == "fail"
+    assert not any(t.name.startswith("episodes") for t in threading.enumerate())
+
+
+def test_what_was_drawn_for_nothing_is_given_back():
+    learner, other = ResumableSine(), ResumableSine()
+    with EpisodeQueue(LearnerSampler(LearnerModel(learner)), tasks=2) as queue:
+        queue.take(3)
+        queue.draw_ahead(5)
+    LearnerSampler(LearnerModel(other)).sample(3, 2)
+    assert learner.get_state() == other.get_state()
+
+
+def test_layouts_of_tasks_and_steps():
+    def part(*sizes):
+        return (tuple(np.zeros((size, 2), np.float32) for size in sizes),)
+
+    drawn = Episodes(2, 2, part(3, 3, 4, 5), part(1, 1, 1, 1))
+    first, second = drawn.layouts()
+    assert first.support[0].shape == (3, 2) and second.support[0].shape == (None, 2)
+    stacked = Episodes(2, 2, (np.zeros((4, 3, 2)),), (np.zeros((4, 1)),))
+    assert [layout.query[0].shape for layout in stacked.layouts()] == [(1,), (1,)]
+
+
+def test_learners_state_is_that_after_the_last_batch():
+    learner = ResumableSine()
+    drawn = LearnerSampler(LearnerModel(learner)).sample(2, 3)
+    assert drawn.state == learner.rng.bit_generator.state
+    assert LearnerSampler(LearnerModel(Sine())).sample(1, 1).state is None
