@@ -79,10 +79,9 @@ class ResumableSine(Sine):
 class Function(dc.metalearning.MetaLearner):
     """A learner made of its variables, a loss and a batch that is always the same."""
 
-    def __init__(self, variables, loss, batch=(np.float32(1.0),)):
+    def __init__(self, variables, loss):
         self._variables = list(variables)
         self._loss = loss
-        self._batch = list(batch)
 
     def compute_model(self, inputs, variables, training):
         return self._loss(inputs, variables), [inputs[0]]
@@ -95,7 +94,7 @@ class Function(dc.metalearning.MetaLearner):
         pass
 
     def get_batch(self):
-        return self._batch
+        return [np.float32(1.0)]
 
 
 def episodes(learner, tasks):
@@ -105,9 +104,11 @@ def episodes(learner, tasks):
         learner.select_task()
         support.append(learner.get_batch())
         query.append(learner.get_batch())
-    return tuple([np.stack(arrays) for arrays in zip(*part, strict=True)] for part in (support, query))
+    return tuple(
+        [np.stack(arrays) for arrays in zip(*part, strict=True)] for part in (support, query)
+    )
 
 
 def values(learner):
     """Return the learner's variables as NumPy arrays."""
-    return [np.array(variable) for variable in learner.variables]
+    return [variable.numpy() for variable in learner.variables]

@@ -193,7 +193,7 @@ class MetaStep:
 
     def _step(self, data, step, measured, numbers):
         """Return the logs of one meta-step, its gradients and whether all is finite."""
-        scale = tf.cast(self._optimizer.loss_scale(), tf.float32)
+        scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
 
         def task(support, query):
             loss, gradients, adapted = self._functions.gradient(support, query, numbers, scale)
@@ -206,7 +206,7 @@ class MetaStep:
 
         loss, gradients, measures = self._sum_over_tasks(task, data, step)
         gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
-        norm = tf.cast(_global_norm(gradients), tf.float64) / tf.cast(scale, tf.float64)
+        norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
         if not self._optimizer.skips_nonfinite:
             finite &= tf.math.is_finite(norm)

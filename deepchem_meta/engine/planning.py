@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -66,7 +66,7 @@ def plain_plan(*, task_execution: str, jit_compile: bool | str) -> Plan:
 
 
 def agree(
-    values: Sequence[tf.Tensor], reference: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
+    values: Sequence[tf.Tensor], reference: Sequence[tf.Tensor], dtypes: Collection[tf.DType]
 ) -> bool:
     """Whether two computations of the same meta-gradient differ by rounding at most.
 
@@ -74,7 +74,7 @@ def agree(
     ----------
     values, reference : list of tf.Tensor
         The results to compare.
-    dtypes : list of tf.DType
+    dtypes : collection of tf.DType
         The dtypes in which they were computed.
 
     Returns

@@ -177,40 +177,37 @@ class MetaTrainer:
         options = {"task_execution": self._task_execution, "jit_compile": self._jit_compile}
         plan = choose_plan(self._trace(layout, numbers), ragged=layout.ragged, **options)
         plain = plain_plan(**options)
-        step = self._build(plan, layout, tasks, capacity, numbers)
+        step = None
         if plan[:2] != plain[:2]:
             reference = self._build(plain, layout, tasks, 1, numbers)
-            objection = self._compare(step, reference, layout, episodes.slice(0, 1), numbers)
-            if objection:
-                plan = plain._replace(reason=objection)
+            expected = self._dry_run(reference, layout, episodes, numbers)
+            try:
                 step = self._build(plan, layout, tasks, capacity, numbers)
+                found = self._dry_run(step, layout, episodes, numbers)
+            except Exception as error:
+                _logger.debug("Meta-steps cannot run as %s", plan, exc_info=True)
+                step, plan = None, plain._replace(reason=f"{plan} raised {type(error).__name__}")
+            else:
+                if not agree(found, expected, self._dtypes(layout, numbers)):
+                    step, plan = None, plain._replace(reason=f"{plan} gave other numbers")
         self._plans[layout, tasks] = plan
         _logger.debug("Meta-steps of %d tasks run as %s", tasks, plan)
-        return step
+        return step or self._build(plan, layout, tasks, capacity, numbers)
 
-    def _compare(
-        self,
-        step: MetaStep,
-        reference: MetaStep,
-        layout: Layout,
-        episodes: Episodes,
-        numbers: dict[str, float],
-    ) -> str:
-        """Run both on one meta-step without applying it, and say what speaks against `step`."""
-        results = []
-        for candidate in (reference, step):
-            marks = np.zeros(candidate.capacity, bool)
-            data = episodes.pack(layout, candidate.capacity)
-            try:
-                results.append(candidate(data, 1, marks, numbers, apply=False))
-            except Exception as error:
-                if candidate is reference:
-                    raise
-                _logger.debug("Meta-steps cannot run as %s", step.plan, exc_info=True)
-                return f"the faster plan raised {type(error).__name__}"
-        expected, found = ([result.logs[0, 0], *result.gradients] for result in results)
-        dtypes = [variable.dtype for variable in self._variables]
-        return "" if agree(found, expected, dtypes) else "the faster plan gave other numbers"
+    @staticmethod
+    def _dry_run(
+        step: MetaStep, layout: Layout, episodes: Episodes, numbers: dict[str, float]
+    ) -> list[tf.Tensor]:
+        """Return the loss and gradients of the first meta-step, without applying it."""
+        data = episodes.slice(0, 1).pack(layout, step.capacity)
+        result = step(data, 1, np.zeros(step.capacity, bool), numbers, apply=False)
+        return [result.logs[0, 0], *result.gradients]
+
+    def _dtypes(self, layout: Layout, numbers: dict[str, float]) -> set[tf.DType]:
+        """Return the floating dtypes in which a task's gradient is computed."""
+        operations = self._trace(layout, numbers).graph.get_operations()
+        dtypes = {output.dtype for operation in operations for output in operation.outputs}
+        return {dtype for dtype in dtypes if dtype.is_floating}
 
     def _build(
         self, plan: Plan, layout: Layout, tasks: int, capacity: int, numbers: dict[str, float]
@@ -234,7 +231,7 @@ class MetaTrainer:
         """Return the graph of one task's gradient, traced once for each layout."""
         scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
         return self._gradient.get_concrete_function(
-            *layout.specs(), scalars, tf.TensorSpec((), tf.float32)
+            *layout.specs(), scalars, tf.TensorSpec((), tf.float64)
         )
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:

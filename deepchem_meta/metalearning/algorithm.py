@@ -459,7 +459,9 @@ class MetaAlgorithm:
         MetaGradient
         """
         episodes = self._stacked(support, query)
-        result = self._trainer().gradient(episodes, self._numbers())
+        trainer = self._trainer()
+        result = trainer.gradient(episodes, self._numbers())
+        self._plan = trainer.plan
         scale = self._meta_optimizer.loss_scale()
         gradients = [
             None if gradient is None else gradient / tf.cast(scale, gradient.dtype)

@@ -6,9 +6,10 @@ from deepchem_meta.engine.inner_loop import gradient_descent
 
 
 def descend(loss, variables, **options):
-    options = {"adapts": [True] * len(variables), "rate": tf.constant(0.1, tf.float64), "steps": 1, **options}
+    options = {"adapts": [True] * len(variables), "steps": 1, **options}
     params = [tf.convert_to_tensor(v) for v in variables]
-    return gradient_descent(loss, params, variables, **options)
+    rate = tf.constant(0.1, tf.float64)
+    return gradient_descent(loss, params, variables, rate=rate, **options)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3])

@@ -33,7 +33,7 @@ def branch(x):
         (lambda x: x * tf.random.uniform((4,)), "the stateful op RandomUniform"),
         (lambda x: counted(x), "the stateful op AssignAddVariableOp"),
         (branch, "control flow"),
-        (lambda x: tf.while_loop(lambda y: tf.reduce_sum(y) < 9, lambda y: [y + 1], [x]), "control"),
+        (lambda x: tf.while_loop(lambda y: y[0, 0] < 9, lambda y: [y + 1], [x]), "control flow"),
         (lambda x: tf.nn.conv2d(x[None, :, :, None], kernel, 1, "SAME"), "a convolution"),
     ],
 )

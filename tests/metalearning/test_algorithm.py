@@ -1,0 +1,218 @@
+"""What all algorithms share, tried on MAML: fit, restore, adapt and the rest of the contract."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from learners import Quadratic, ResumableSine, Sine, episodes, values
+
+import deepchem_meta as dc
+from deepchem_meta.metalearning import MAML
+
+FAST = {"meta_batch_size": 2, "task_execution": "vectorized", "jit_compile": False}
+
+
+def sgd(rate=0.01):
+    return keras.optimizers.SGD(rate)
+
+
+def test_fit_is_the_plain_loop():
+    """A meta-step is a sum of meta-gradients over tasks and one step of the optimizer."""
+    learner, other = Quadratic(), Quadratic()
+    MAML(learner, learning_rate=0.1, meta_batch_size=3, optimizer=sgd()).fit(7)
+    for _ in range(7):
+        total = 0.0
+        for _ in range(3):
+            other.select_task()
+            (a, c), (b, d) = other.get_batch(), other.get_batch()
+            v = other.v.numpy()
+            power = np.eye(3) - 0.1 * a
+            total += power.T @ b @ (c + power @ (v - c) - d)
+        other.v.assign_sub(np.float64(np.float32(0.01)) * total)
+    np.testing.assert_allclose(learner.v, other.v, rtol=1e-12)
+
+
+@pytest.mark.parametrize("learner", [Sine, Quadratic])
+def test_results_do_not_depend_on_steps_per_execution(learner):
+    found, logs = [], []
+    for steps_per_execution in (1, 7, 100, "auto"):
+        one = learner()
+        maml = MAML(one, learning_rate=0.05, meta_batch_size=2)
+        history = maml.fit(30, steps_per_execution=steps_per_execution)
+        found.append(values(one))
+        logs.append(history.history)
+    for other, log in zip(found[1:], logs[1:], strict=True):
+        assert log == logs[0]
+        for a, b in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_fit_in_parts_is_fit_at_once():
+    one, two = Sine(), Sine()
+    maml = MAML(one, **FAST)
+    for steps in (1, 1, 5, 13):
+        maml.fit(steps)
+    MAML(two, **FAST).fit(20)
+    for a, b in zip(values(one), values(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_loss_that_is_not_finite(tmp_path):
+    class Blowup(Sine):
+        drawn = 0
+
+        def get_batch(self):
+            self.drawn += 1
+            x, y = super().get_batch()
+            return [x, np.full_like(y, np.inf) if self.drawn > 40 else y]
+
+    learner = Blowup()
+    maml = MAML(learner, meta_batch_size=2, model_dir=tmp_path)
+    maml.fit(5)
+    with pytest.raises(FloatingPointError, match="not finite at meta-step 11: loss (inf|nan)"):
+        maml.fit(50)
+    other = Sine()
+    MAML(other, meta_batch_size=2).fit(10)
+    for a, b in zip(values(learner), values(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    maml.restore()
+    assert int(maml._step) == 5
+    with pytest.raises(FloatingPointError):
+        maml.train_on_batch(*episodes(learner, 2))
+
+
+def test_exceptions_of_the_learner_arrive_as_raised():
+    class Own(Exception):
+        pass
+
+    class Failing(Sine):
+        where = None
+
+        def fail(self, where):
+            if where == self.where:
+                raise Own(where)
+
+        def compute_model(self, inputs, variables, training):
+            self.fail("compute")
+            return super().compute_model(inputs, variables, training)
+
+        def select_task(self):
+            self.fail("select")
+            super().select_task()
+
+        def get_batch(self):
+            self.fail("batch")
+            return super().get_batch()
+
+    for where in ("compute", "select", "batch"):
+        learner = Failing()
+        learner.where = where
+        with pytest.raises(Own, match=f"^{where}$") as caught:
+            MAML(learner, **FAST).fit(5)
+        assert caught.value.__context__ is None
+        assert caught.traceback[-1].name == "fail"
+        assert not any(t.name.startswith("episodes") for t in threading.enumerate())
+
+
+def test_interrupt_leaves_whole_checkpoints(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch > 20:
+                raise KeyboardInterrupt
+
+    learner = Sine()
+    maml = MAML(learner, **FAST, model_dir=tmp_path)
+    maml.fit(3)
+    saved = values(learner)
+    with pytest.raises(KeyboardInterrupt):
+        maml.fit(1000, callbacks=[Interrupt()])
+    assert not any(t.name.startswith("episodes") for t in threading.enumerate())
+    maml.restore()
+    for a, b in zip(values(learner), saved, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoint_interval(tmp_path):
+    maml = MAML(Quadratic(), **FAST, model_dir=tmp_path)
+    maml.fit(4, max_checkpoints_to_keep=3, checkpoint_interval=0, steps_per_execution=1)
+    assert len(list(tmp_path.glob("*.index"))) == 3
+    maml.fit(0)
+    assert len(list(tmp_path.glob("*.index"))) == 3
+
+
+def test_resume_is_exact(tmp_path):
+    """Interrupted at a checkpoint or not: the same variables, slots, batches, to the bit."""
+    whole = ResumableSine()
+    MAML(whole, **FAST).fit(30)
+    first = ResumableSine()
+    MAML(first, **FAST, model_dir=tmp_path).fit(17)
+    resumed = ResumableSine(seed=5)
+    maml = MAML(resumed, **FAST, model_dir=tmp_path)
+    maml.fit(13, restore=True)
+    assert int(maml._step) == 30
+    for a, b in zip(values(resumed), values(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed.get_state() == whole.get_state()
+
+
+def test_constructors_rate_wins_over_the_checkpoints(tmp_path):
+    MAML(Quadratic(), **FAST, optimizer=dc.models.optimizers.Adam(0.5), model_dir=tmp_path).fit(2)
+    maml = MAML(Quadratic(), **FAST, optimizer=dc.models.optimizers.Adam(0.1), model_dir=tmp_path)
+    maml.restore()
+    assert float(maml._meta_optimizer.optimizer.learning_rate) == pytest.approx(0.1)
+    assert int(maml._meta_optimizer.optimizer.iterations) == 2
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [tf.constant([[1.0], [2.0]]), tf.constant([[0.5], [0.1]])],
+        [[[1.0], [2.0]], [[0.5], [0.1]]],
+        ([[1.0], [2.0]], np.array([[0.5], [0.1]], np.float32)),
+        [tf.Variable([[1.0], [2.0]]), tf.constant([[0.5], [0.1]])],
+    ],
+)
+def test_batches_of_any_kind(batch):
+    learner = Sine()
+    arrays = [np.array([[1.0], [2.0]], np.float32), np.array([[0.5], [0.1]], np.float32)]
+    expected = MAML(learner, **FAST).predict_on_batch(arrays)
+    learner.get_batch = lambda: batch
+    maml = MAML(learner, **FAST)
+    loss, outputs = maml.predict_on_batch(batch)
+    assert float(loss) == pytest.approx(float(expected[0]))
+    assert outputs[0].shape == (2, 1)
+    maml.fit(2)
+    maml.adapt(batch)
+
+
+def test_training_on_the_current_task_draws_a_batch_a_step():
+    learner = Quadratic()
+    learner.select_task()
+    batches = []
+    draw = learner.get_batch
+    learner.get_batch = lambda: batches.append(draw()) or batches[-1]
+    maml = MAML(learner, learning_rate=0.1)
+    v = learner.v.numpy()
+    maml.train_on_current_task(4, restore=False)
+    assert len(batches) == 4
+    for a, c in batches:
+        v = v - 0.1 * a @ (v - c)
+    np.testing.assert_allclose(learner.v, v, rtol=1e-12)
+
+
+def test_train_on_batch_is_a_meta_step():
+    one, two = Quadratic(), Quadratic()
+    history = MAML(one, **FAST).fit(1)
+    logs = MAML(two, **FAST).train_on_batch(*episodes(two, 2))
+    np.testing.assert_array_equal(one.v, two.v)
+    assert logs == {key: value[0] for key, value in history.history.items()}
+
+
+def test_deleting_one_object_keeps_the_others_folder():
+    first = MAML(Quadratic(), **FAST)
+    first.fit(1)
+    second = MAML(Quadratic(), **FAST, model_dir=first.model_dir)
+    del first
+    second.restore()
