@@ -33,7 +33,9 @@ def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
         If it is below `minimum`.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"`{name}` must be an int of at least {minimum}. Received: {name}={value!r}")
+        raise TypeError(
+            f"`{name}` must be an int of at least {minimum}. Received: {name}={value!r}"
+        )
     if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}")
     return int(value)
@@ -64,6 +66,6 @@ def check_option(name: str, value: Any, options: tuple) -> Any:
     ValueError
         If it is not.
     """
-    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+    if not any(type(value) is type(option) and value == option for option in options):
         raise ValueError(f"`{name}` must be one of {options}. Received: {name}={value!r}")
     return value

@@ -121,6 +121,8 @@ def parse_arguments(argv):
 def main(argv=None):
     arguments = parse_arguments(argv)
     learner = SineLearner(np.random.default_rng(arguments.seed))
+    # Drawn before the training, so that they do not depend on it.
+    tasks = draw_tasks(learner, arguments.test_tasks)
     maml = dc.metalearning.MAML(
         learner,
         learning_rate=0.01,
@@ -129,7 +131,6 @@ def main(argv=None):
         optimizer=keras.optimizers.Adam(3e-3),
     )
     maml.fit(arguments.steps)
-    tasks = draw_tasks(learner, arguments.test_tasks)
     print_table(maml, tasks)
     try:
         draw_picture(maml, tasks[:3], arguments.output)

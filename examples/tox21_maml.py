@@ -48,7 +48,7 @@ def read_table(path):
         1 is active, 0 inactive and NaN unknown.
     """
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="") as file:
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         rows = list(reader)
@@ -84,7 +84,7 @@ def fingerprints(smiles):
     """
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
     with rdBase.BlockLogs():
-        molecules = [Chem.MolFromSmiles(text) for text in smiles]
+        molecules = [Chem.MolFromSmiles(text) if text else None for text in smiles]
     parsed = np.array([molecule is not None for molecule in molecules], bool)
     x = np.empty((parsed.sum(), 2048), "float32")
     for row, molecule in zip(x, filter(None, molecules), strict=True):
@@ -244,9 +244,9 @@ def main(argv=None):
             train, test = load_assays(path, arguments.shots)
         except (OSError, ValueError) as error:
             raise SystemExit(f"Error: {error}") from None
-    rng = np.random.default_rng(arguments.seed)
+    learner = AssayLearner(train, arguments.shots, np.random.default_rng(arguments.seed))
     maml = dc.metalearning.MAML(
-        AssayLearner(train, arguments.shots, rng),
+        learner,
         learning_rate=arguments.rate,
         optimization_steps=arguments.inner_steps,
         meta_batch_size=8,
@@ -255,12 +255,15 @@ def main(argv=None):
     with timed(f"{arguments.steps} meta-steps on {len(train)} assays"):
         maml.fit(arguments.steps)
     with timed(f"Evaluation on {len(test)} assays"):
+        # Its own random numbers, so that the support sets do not depend on the training.
+        rng = np.random.default_rng([arguments.seed, 1])
         scores = evaluate(maml, test, arguments.shots, arguments.draws, rng)
     print_table(test, scores)
     print(
         "\nBefore and after adaptation by MAML, and a random forest on the same support sets.\n"
-        "Molecules of the test assays may have been seen in training under other assays, as in the\n"
-        "papers on few-shot assays; with molecules that are new the figures can be lower."
+        "As in the papers on few-shot assays, molecules of the test assays may have been seen in\n"
+        "training under other assays; with molecules that are new the figures can be lower.\n"
+        "The intervals are those of one trained net; another --seed trains another."
     )
 
 

@@ -167,7 +167,8 @@ class ArrayLayout(NamedTuple):
         starts[1:count] = np.cumsum([array.size for array in arrays[:-1]])
         shapes = np.zeros((capacity, len(self.shape)), np.int64)
         shapes[:count] = [array.shape for array in arrays]
-        return np.concatenate([array.ravel() for array in arrays]).astype(self.dtype), starts, shapes
+        values = np.concatenate([array.ravel() for array in arrays])
+        return values.astype(self.dtype), starts, shapes
 
     def packed_specs(self, capacity: int) -> tuple[tf.TensorSpec, ...]:
         """Return what `pack` gives as tensor specifications."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -172,11 +172,9 @@ class MetaStep:
         apply : bool, default True
             Whether to move the variables, or only to compute their gradients.
         """
-        inputs = tf.nest.map_structure(
-            tf.convert_to_tensor,
-            (data, np.int32(count), measured, apply, {k: np.float64(v) for k, v in numbers.items()}),
-        )
-        return StepResult(*self._function(*inputs))
+        scalars = {name: np.float64(value) for name, value in numbers.items()}
+        inputs = (data, np.int32(count), measured, apply, scalars)
+        return StepResult(*self._function(*tf.nest.map_structure(tf.convert_to_tensor, inputs)))
 
     def _run(self, data, count, measured, apply, numbers):
         def proceed(step, finite, logs, gradients):
@@ -197,6 +195,9 @@ class MetaStep:
 
         def task(support, query):
             loss, gradients, adapted = self._functions.gradient(support, query, numbers, scale)
+            # Inside XLA a condition costs 1 to 2 s to compile, and measuring always 5% of a step.
+            if self.plan.jit_compile:
+                return loss, gradients, self._functions.measure(adapted, support, query)
             measures = tf.cond(
                 measured,
                 lambda: self._functions.measure(adapted, support, query),

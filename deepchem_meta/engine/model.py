@@ -97,9 +97,10 @@ class LearnerModel:
         """
         result = self.learner.compute_model(self.reader.pack(batch), list(params), training)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
+            length = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
             raise TypeError(
-                f"`compute_model` must return (loss, outputs). Received: {type(result).__name__} "
-                f"{'of length %d' % len(result) if isinstance(result, (tuple, list)) else ''}"
+                "`compute_model` must return (loss, outputs). "
+                f"Received: {type(result).__name__}{length}"
             )
         loss, outputs = result
         if not tf.is_tensor(loss) or not loss.dtype.is_floating:

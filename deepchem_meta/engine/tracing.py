@@ -36,6 +36,7 @@ class TracedOrEager:
         self._general: tuple[tuple, Callable] | None = None
 
     def __call__(self, *args: Any) -> Any:
+        """Return what the function gives for `args`, nested structures of arrays."""
         if self._traceable:
             try:
                 traced = self._trace(args)

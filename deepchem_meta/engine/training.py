@@ -21,7 +21,7 @@ __all__ = ["MetaTrainer"]
 
 _logger = logging.getLogger(__name__)
 
-_MOST_STEPS_A_CALL = 100
+_MOST_STEPS_A_CALL = 200
 _MOST_BYTES_A_CALL = 2**24
 _SECONDS_A_CALL = 0.25  # so that Ctrl-C and callbacks are prompt
 _MOST_EXACT_LAYOUTS = 2
