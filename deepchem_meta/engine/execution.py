@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ LOGS = (
 passes over the data, so they are taken of those steps only that a call is asked to measure.
 """
 
+# In a loop over tasks, by TensorFlow's scheduler. One a core halves the time of a single one.
+_TASKS_AT_ONCE = os.cpu_count() or 1
+
 
 class Plan(NamedTuple):
     """How the tasks of a meta-step run.
@@ -36,12 +40,15 @@ class Plan(NamedTuple):
         All tasks at once with `tf.vectorized_map`, or else one after the other.
     jit_compile : bool
         Compiled with XLA.
+    ordered : bool
+        A loop over tasks runs strictly one after the other, because they change some state.
     reason : str
         Why, in words.
     """
 
     vectorized: bool
     jit_compile: bool
+    ordered: bool
     reason: str
 
 
@@ -238,7 +245,10 @@ class MetaStep:
         zeros = (tf.zeros((), tf.float64), sums, tf.zeros(3, tf.float64))
         first, last = step * self._tasks, (step + 1) * self._tasks
         return tf.while_loop(
-            lambda task, total: task < last, add, (first, zeros), parallel_iterations=1
+            lambda task, total: task < last,
+            add,
+            (first, zeros),
+            parallel_iterations=1 if self.plan.ordered else _TASKS_AT_ONCE,
         )[1]
 
     def _unpack(self, data, select):

@@ -75,13 +75,13 @@ class Progress:
         self._model = model
         self._done = 0
         self._rows = np.zeros((EPOCH, len(LOGS)))
+        self._params = {"verbose": verbose, "epochs": -(-steps // EPOCH)}
         self._callbacks = keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
             add_progbar=bool(verbose),
             model=model,
-            verbose=verbose,
-            epochs=-(-steps // EPOCH),
+            **self._params,
             steps=min(steps, EPOCH),
         )
 
@@ -115,6 +115,7 @@ class Progress:
         """Tell the callbacks that a call begins."""
         position = self._done % EPOCH
         if position == 0:
+            self._callbacks.set_params({**self._params, "steps": self.room()})
             self._callbacks.on_epoch_begin(self._done // EPOCH)
         self._callbacks.on_train_batch_begin(position)
 
@@ -130,7 +131,8 @@ class Progress:
         self._rows[start : start + len(rows)] = rows
         self._done += len(rows)
         logs = self._epoch_logs()
-        self._callbacks.on_train_batch_end((self._done - 1) % EPOCH, logs)
+        short = {name: logs[name] for name in LOGS[:2]}  # what a progress bar has room for
+        self._callbacks.on_train_batch_end((self._done - 1) % EPOCH, short)
         if self._done % EPOCH == 0 or self.remaining == 0:
             self._callbacks.on_epoch_end((self._done - 1) // EPOCH, logs)
 

@@ -32,7 +32,7 @@ class TracedOrEager:
     def __init__(self, function: Callable):
         self._function = function
         self._traceable = True
-        self._exact: tuple[tuple, Callable] | None = None
+        self._first: tuple[tuple, Callable] | None = None
         self._general: tuple[tuple, Callable] | None = None
 
     def __call__(self, *args: Any) -> Any:
@@ -50,22 +50,27 @@ class TracedOrEager:
 
     def _trace(self, args: tuple) -> Callable:
         """Return a traced function that takes `args`, a new one if need be."""
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
-        function = tf.function(self._function)
-        if self._exact is None:
-            self._exact = specs, function.get_concrete_function(*specs)
-        if specs == self._exact[0]:
-            return self._exact[1]
-        known = self._general[0] if self._general else self._exact[0]
-        general = tf.nest.map_structure(_relax, known, specs)
+        leaves = tf.nest.flatten(args)
+        kinds = [(x.dtype, tuple(x.shape)) for x in leaves]
+        if self._first is None:
+            self._first = kinds, self._concrete(args, kinds)
+        if kinds == self._first[0]:
+            return self._first[1]
+        known = self._general[0] if self._general else self._first[0]
+        general = [_relax(a, b) for a, b in zip(known, kinds, strict=True)]
         if self._general is None or general != known:
-            self._general = general, function.get_concrete_function(*general)
+            self._general = general, self._concrete(args, general)
         return self._general[1]
 
+    def _concrete(self, args: tuple, kinds: list) -> Callable:
+        specs = [tf.TensorSpec(shape, dtype) for dtype, shape in kinds]
+        return tf.function(self._function).get_concrete_function(
+            *tf.nest.pack_sequence_as(args, specs)
+        )
 
-def _relax(a: tf.TensorSpec, b: tf.TensorSpec) -> tf.TensorSpec:
-    """Return the specification that both fit; sizes that differ are open."""
-    if a.shape.rank != b.shape.rank:
-        return tf.TensorSpec(None, b.dtype)
-    shape = [m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)]
-    return tf.TensorSpec(shape, b.dtype)
+
+def _relax(a: tuple, b: tuple) -> tuple:
+    """Return the (dtype, shape) that both fit; sizes that differ are open."""
+    if a[1] is None or len(a[1]) != len(b[1]):
+        return b[0], None
+    return b[0], tuple(m if m == n else None for m, n in zip(a[1], b[1], strict=True))

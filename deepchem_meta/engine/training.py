@@ -14,7 +14,7 @@ import tensorflow as tf
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.execution import MetaStep, Plan, StepResult, TaskFunctions
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
-from deepchem_meta.engine.planning import agree, choose_plan, plain_plan
+from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
 
 __all__ = ["MetaTrainer"]
@@ -72,6 +72,7 @@ class MetaTrainer:
         self._reduction = reduction
         self._gradient = tf.function(functions.gradient)
         self._functions = TaskFunctions(self._dense_gradient, tf.function(functions.measure))
+        self._nbytes = sum(v.shape.num_elements() * v.dtype.size for v in self._variables)
         self._exact: list[Layout] = []
         self._relaxed: Layout | None = None
         self._steps: dict[tuple[Layout, int, int], MetaStep] = {}
@@ -174,9 +175,16 @@ class MetaTrainer:
         plan = self._plans.get((layout, tasks))
         if plan is not None:
             return self._build(plan, layout, tasks, capacity, numbers)
-        options = {"task_execution": self._task_execution, "jit_compile": self._jit_compile}
-        plan = choose_plan(self._trace(layout, numbers), ragged=layout.ragged, **options)
-        plain = plain_plan(**options)
+        plan = choose_plan(
+            self._trace(layout, numbers),
+            task_execution=self._task_execution,
+            jit_compile=self._jit_compile,
+            nbytes=self._nbytes,
+            ragged=layout.ragged,
+        )
+        # What to fall back on: a loop without XLA, but for what the user asked.
+        vectorized, jit = self._task_execution == "vectorized", self._jit_compile is True
+        plain = plan._replace(vectorized=vectorized, jit_compile=jit)
         step = None
         if plan[:2] != plain[:2]:
             reference = self._build(plain, layout, tasks, 1, numbers)

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from deepchem_meta.engine.batches import BatchReader
+
 __all__ = ["AdaptedTask"]
 
 
@@ -18,7 +20,9 @@ class AdaptedTask:
     variables : list of tf.Tensor
         The adapted values.
     compute : callable
-        ``(inputs, variables) -> (loss, outputs)``.
+        ``(variables, arrays of a batch) -> (loss, outputs)``.
+    reader : BatchReader
+        Turns batches into arrays.
 
     Attributes
     ----------
@@ -26,9 +30,10 @@ class AdaptedTask:
         The adapted value of each of the learner's variables, in the learner's order.
     """
 
-    def __init__(self, variables: Sequence[tf.Tensor], compute: Callable):
+    def __init__(self, variables: Sequence[tf.Tensor], compute: Callable, reader: BatchReader):
         self.variables = list(variables)
         self._compute = compute
+        self._reader = reader
 
     def predict(self, inputs: Any) -> Any:
         """Return the model's outputs for a batch.
@@ -36,7 +41,8 @@ class AdaptedTask:
         Parameters
         ----------
         inputs : list of arrays
-            A batch such as `get_batch` returns, targets included.
+            A batch such as `get_batch` returns. Where targets are not known, put any of the
+            right shape: the outputs seldom depend on them.
 
         Returns
         -------
@@ -59,4 +65,4 @@ class AdaptedTask:
             A scalar.
         outputs : list of tf.Tensor
         """
-        return self._compute(inputs, self.variables)
+        return self._compute(self.variables, self._reader.read(inputs, "`inputs`"))

@@ -115,7 +115,12 @@ class MetaAlgorithm:
         )
         self._trainers: dict[Hashable, MetaTrainer] = {}
         self._adapters: dict[Hashable, TracedOrEager] = {}
-        self._predictor = TracedOrEager(self._predict)
+        self._predictor = TracedOrEager(
+            lambda batch: self._model.compute(self._model.values(), batch, False)
+        )
+        self._adapted_predictor = TracedOrEager(
+            lambda params, batch: self._model.compute(params, batch, False)
+        )
         self._plan: Plan | None = None
         self._tried = False
 
@@ -425,7 +430,7 @@ class MetaAlgorithm:
         outputs : list of tf.Tensor
             The model's outputs, computed with ``training=False``.
         """
-        return self._compute(inputs, self._model.values())
+        return self._predictor(self._model.reader.read(inputs, "`inputs`"))
 
     def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
         """Adapt to a task and leave the learner as it is.
@@ -444,7 +449,8 @@ class MetaAlgorithm:
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
         batch = self._model.reader.read(support, "`support`")
-        return AdaptedTask(self._adapter(steps)(batch, self._scalars()), self._compute)
+        variables = self._adapter(steps)(batch, self._scalars())
+        return AdaptedTask(variables, self._adapted_predictor, self._model.reader)
 
     def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
         """Return the meta-gradient over some tasks without applying it.
@@ -530,13 +536,6 @@ class MetaAlgorithm:
 
     def _scalars(self) -> dict[str, tf.Tensor]:
         return {name: tf.constant(value, tf.float64) for name, value in self._numbers().items()}
-
-    def _compute(self, inputs: Any, params: Sequence[tf.Tensor]) -> tuple[tf.Tensor, Any]:
-        batch = self._model.reader.read(inputs, "`inputs`")
-        return self._predictor(batch, tuple(params))
-
-    def _predict(self, batch: Sequence[tf.Tensor], params: Sequence[tf.Tensor]) -> Any:
-        return self._model.compute(params, batch, False)
 
     def _try_model(self, episodes: Episodes) -> None:
         """Compute the learner's model once before anything is traced."""

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.engine.planning import agree, choose_plan, plain_plan
+from deepchem_meta.engine.planning import agree, choose_plan
 
-AUTO = {"task_execution": "auto", "jit_compile": "auto"}
+AUTO = {"task_execution": "auto", "jit_compile": "auto", "nbytes": 1000, "ragged": False}
 counter = tf.Variable(0.0)
 kernel = tf.Variable(tf.ones((2, 2, 1, 1)))
 dense = tf.Variable(tf.ones((4, 4)))
@@ -39,23 +39,35 @@ def branch(x):
 )
 def test_rule(function, obstacle):
     concrete = tf.function(function).get_concrete_function(tf.TensorSpec((4, 4)))
-    plan = choose_plan(concrete, ragged=False, **AUTO)
+    plan = choose_plan(concrete, **AUTO)
     assert (plan.vectorized, plan.jit_compile) == (obstacle is None,) * 2
     assert (obstacle or "nothing against it") in plan.reason
 
 
 def test_rule_gives_way_to_what_is_asked():
     concrete = tf.function(branch).get_concrete_function(tf.TensorSpec((4, 4)))
-    plan = choose_plan(concrete, task_execution="vectorized", jit_compile=False, ragged=False)
+    asked = {**AUTO, "task_execution": "vectorized", "jit_compile": False}
+    plan = choose_plan(concrete, **asked)
     assert plan[:2] == (True, False) and "as asked" in plan.reason
-    assert plain_plan(task_execution="auto", jit_compile=True)[:2] == (False, True)
+
+
+def test_large_models_are_looped():
+    concrete = tf.function(lambda x: x @ dense).get_concrete_function(tf.TensorSpec((4, 4)))
+    plan = choose_plan(concrete, **{**AUTO, "nbytes": 10**6})
+    assert plan[:2] == (False, False) and "976 KiB of variables" in plan.reason
+
+
+def test_only_tasks_that_change_state_are_strictly_in_turn():
+    for function, ordered in ((counted, True), (lambda x: x @ dense, False), (branch, False)):
+        concrete = tf.function(function).get_concrete_function(tf.TensorSpec((4, 4)))
+        assert choose_plan(concrete, **AUTO).ordered is ordered
 
 
 def test_ragged_batches_are_looped():
     concrete = tf.function(lambda x: x).get_concrete_function(tf.TensorSpec((4, 4)))
-    assert choose_plan(concrete, ragged=True, **AUTO)[:2] == (False, False)
+    assert choose_plan(concrete, **{**AUTO, "ragged": True})[:2] == (False, False)
     with pytest.raises(ValueError, match="must be 'auto' or 'looped'.*'vectorized'"):
-        choose_plan(concrete, task_execution="vectorized", jit_compile="auto", ragged=True)
+        choose_plan(concrete, **{**AUTO, "task_execution": "vectorized", "ragged": True})
 
 
 @pytest.mark.parametrize(
