@@ -68,6 +68,11 @@ class MetaOptimizer:
         slots = [as_variable(slot) for slot in optimizer.variables if slot is not rate]
         self.state = slots + masters
 
+    @property
+    def steps(self) -> int:
+        """Meta-steps taken so far."""
+        return int(self._step)
+
     def synchronize(self) -> None:
         """Bring the master copies up to date with what was assigned to their variables."""
         for master, variable in zip(self._moved, self._variables, strict=True):

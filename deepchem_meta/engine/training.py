@@ -95,8 +95,8 @@ class MetaTrainer:
         measured: np.ndarray,
         numbers: dict[str, float],
         capacity: int,
-    ) -> tuple[np.ndarray, bool]:
-        """Take a meta-step for each of the episodes' steps, up to the first that is not finite.
+    ) -> np.ndarray:
+        """Take a meta-step for each of the episodes' steps.
 
         Parameters
         ----------
@@ -111,9 +111,12 @@ class MetaTrainer:
 
         Returns
         -------
-        logs : float64 array of shape (steps taken, len(LOGS))
-        finite : bool
-            Whether the last of them was finite, and so applied.
+        float64 array of shape (steps, len(LOGS))
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss or gradient is not finite; that step and those after it are not taken.
         """
         logs = []
         for layout, start, stop in self._stretches(episodes):
@@ -125,8 +128,8 @@ class MetaTrainer:
             logs.append(result.logs[: int(result.steps)].numpy())
             self._seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
-                return np.concatenate(logs), False
-        return np.concatenate(logs), True
+                raise FloatingPointError(_describe(self._optimizer.steps + 1, logs[-1][-1]))
+        return np.concatenate(logs)
 
     def gradient(self, episodes: Episodes, numbers: dict[str, float]) -> StepResult:
         """Return the meta-gradient over the tasks of one meta-step, without applying it.
@@ -256,3 +259,13 @@ class MetaTrainer:
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
         return tf.cast(loss, tf.float64), dense, adapted
+
+
+def _describe(step: int, row: np.ndarray) -> str:
+    """Say what was not finite, and what may help."""
+    return (
+        f"The meta-loss or its gradient is not finite at meta-step {step}: loss {row[0]}, norm of "
+        f"the gradient {row[1]}. The variables are as the last finite meta-step left them. A "
+        "smaller learning rate, of the optimizer or of the inner loop, or clipping (`clipnorm` of "
+        "a Keras optimizer) may help."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
+from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel
@@ -121,7 +121,6 @@ class MetaAlgorithm:
         self._adapted_predictor = TracedOrEager(
             lambda params, batch: self._model.compute(params, batch, False)
         )
-        self._plan: Plan | None = None
         self._tried = False
 
     @property
@@ -159,8 +158,11 @@ class MetaAlgorithm:
 
     @property
     def execution_plan(self) -> Plan | None:
-        """How the tasks of the last meta-step ran, and why; None before the first."""
-        return self._plan
+        """How the tasks of the last meta-step ran, and why; None before the first.
+
+        After a change of `optimization_steps` the choice is made anew.
+        """
+        return self._trainer().plan
 
     # What an algorithm is made of: pure functions of one task.
 
@@ -310,59 +312,18 @@ class MetaAlgorithm:
         proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)
         progress = Progress(steps, callbacks, verbose, proxy)
         with progress, EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
-            self._train(progress, queue, steps_per_execution, keep, interval)
-        return progress.history
-
-    def _train(
-        self,
-        progress: Progress,
-        queue: EpisodeQueue,
-        steps_per_execution: int | str,
-        keep: int,
-        interval: float,
-    ) -> None:
-        """Take the meta-steps of `fit`: one at first, then as many a call as pays."""
-        if not progress.remaining:
-            return
-        trainer = self._trainer()
-        automatic = steps_per_execution == "auto"
-        episodes = queue.take(1)
-        self._try_model(episodes)
-        capacity = trainer.capacity(episodes) if automatic else steps_per_execution
-        capacity = min(capacity, progress.remaining)
-        saved = time.monotonic()
-        while progress.remaining:
-            ahead = 0
-            if capacity > 1 and not episodes.read_variables:
-                wanted = trainer.steps_a_call if automatic else capacity
-                ahead = min(wanted, capacity, progress.room(episodes.steps))
-                queue.draw_ahead(ahead)
-            progress.begin()
-            measured = progress.marks(episodes.steps)
-            progress.end(self._take_steps(trainer, episodes, measured, capacity))
-            if not progress.remaining:
-                self._meta_optimizer.finalize()
-            if not progress.remaining or time.monotonic() >= saved + interval:
-                self._store.save(keep, episodes.state)
-                saved = time.monotonic()
-            if progress.remaining:
-                episodes = queue.take(ahead or 1)
-
-    def _take_steps(
-        self, trainer: MetaTrainer, episodes: Episodes, measured: np.ndarray, capacity: int
-    ) -> np.ndarray:
-        """Take meta-steps and return their logs; raise FloatingPointError if one is not finite."""
-        logs, finite = trainer.run(episodes, measured, self._numbers(), capacity)
-        self._plan = trainer.plan
-        if not finite:
-            loss, norm = logs[-1, :2]
-            raise FloatingPointError(
-                f"The meta-loss or its gradient is not finite at meta-step {int(self._step) + 1}: "
-                f"loss {loss}, norm of the gradient {norm}. The variables are as the last finite "
-                "meta-step left them. A smaller learning rate, of the optimizer or of the inner "
-                "loop, or clipping (`clipnorm` of a Keras optimizer) may help."
+            fitting.fit(
+                self._trainer(),
+                queue,
+                progress,
+                numbers=self._numbers,
+                steps_per_execution=steps_per_execution,
+                checkpoint_interval=interval,
+                on_first=self._try_model,
+                on_last=self._meta_optimizer.finalize,
+                save=lambda state: self._store.save(keep, state),
             )
-        return logs
+        return progress.history
 
     def restore(self) -> None:
         """Go back to the newest checkpoint in `model_dir`.
@@ -465,9 +426,7 @@ class MetaAlgorithm:
         MetaGradient
         """
         episodes = self._stacked(support, query)
-        trainer = self._trainer()
-        result = trainer.gradient(episodes, self._numbers())
-        self._plan = trainer.plan
+        result = self._trainer().gradient(episodes, self._numbers())
         scale = self._meta_optimizer.loss_scale()
         gradients = [
             None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
@@ -495,7 +454,7 @@ class MetaAlgorithm:
         """
         episodes = self._stacked(support, query)
         self._meta_optimizer.synchronize()
-        rows = self._take_steps(self._trainer(), episodes, np.ones(1, bool), 1)
+        rows = self._trainer().run(episodes, np.ones(1, bool), self._numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
     def _stacked(self, support: Any, query: Any) -> Episodes:
