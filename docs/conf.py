@@ -21,6 +21,7 @@ myst_heading_anchors = 3
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # properties have an entry of their own
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes and units
 nitpicky = False

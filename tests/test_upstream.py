@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-EXAMPLES, INPUTS, FEATURES = 8, 3, 6
+EXAMPLES, INPUTS, FEATURES = 5, 3, 4
 
 
 def by_moments(x):
@@ -82,7 +82,7 @@ def second_derivative_error(normalize):
 # The figures are those that the documentation gives.
 @pytest.mark.parametrize(
     ("normalize", "documented"),
-    [(by_moments, 0.1), (by_batch_norm, 0.1), (by_layer_norm, 0.1), (by_group_norm, 0.1)],
+    [(by_moments, 0.066), (by_batch_norm, 0.066), (by_layer_norm, 0.059), (by_group_norm, 4.3)],
 )
 def test_second_derivatives_through_moments_are_wrong(normalize, documented):
     """`tf.nn.moments` stops the gradient of the mean inside the variance."""

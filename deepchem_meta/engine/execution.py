@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,20 +12,14 @@ import tensorflow as tf
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 
-__all__ = ["LOGS", "MetaStep", "Plan", "StepResult", "TaskFunctions"]
+__all__ = ["LOGS", "MEASURES", "MetaStep", "OverTasks", "Plan", "StepResult", "TaskFunctions"]
 
-LOGS = (
-    "loss",
-    "gradient_norm",
-    "support_loss_before",
-    "support_loss_after",
-    "query_loss_before",
-)
-"""What is reported of a meta-step, each a mean over its tasks.
+LOGS = ("loss", "gradient_norm")
+"""What is reported of each meta-step: the query loss after adaptation, a mean over its tasks, and
+the norm of the meta-gradient."""
 
-`loss` is the query loss after adaptation. The figures from `support_loss_before` on cost more
-passes over the data, so they are taken of those steps only that a call is asked to measure.
-"""
+MEASURES = ("support_loss_before", "support_loss_after", "query_loss_before")
+"""What is measured now and then, means over the tasks of a meta-step."""
 
 # In a loop over tasks, by TensorFlow's scheduler. One a core halves the time of a single one.
 _TASKS_AT_ONCE = os.cpu_count() or 1
@@ -58,11 +52,10 @@ class TaskFunctions(NamedTuple):
     Attributes
     ----------
     gradient : callable
-        ``(support, query, numbers, scale) -> (loss, gradients, adapted)``: the query loss after
-        adaptation, the gradient of `scale` times it by each meta-learned variable, and what the
-        adaptation led to.
+        ``(support, query, numbers, scale) -> (loss, gradients)``: the query loss after adaptation,
+        and the gradient of `scale` times it by each meta-learned variable.
     measure : callable
-        ``(adapted, support, query) -> losses``: a float64 tensor of the last three of `LOGS`.
+        ``(support, query, numbers) -> losses``: a float64 tensor, one of each of `MEASURES`.
     """
 
     gradient: Callable
@@ -140,29 +133,20 @@ class MetaStep:
         self._zeros = [(v.shape, accumulation_dtype(v)) for v in variables]
         self._reached = list(reached)
         self._optimizer = optimizer
-        self._layout = layout
-        self._tasks = tasks
+        self._over_tasks = OverTasks(layout, tasks, plan)
         self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
         # A concrete function takes its data without a second look, and is never traced again.
         self._function = tf.function(
             self._run, autograph=False, jit_compile=plan.jit_compile
         ).get_concrete_function(
-            tuple(
-                tuple(array.packed_specs(capacity * tasks) for array in part) for part in layout
-            ),
+            self._over_tasks.specs(capacity),
             tf.TensorSpec((), tf.int32),
-            tf.TensorSpec((capacity,), tf.bool),
             tf.TensorSpec((), tf.bool),
             {name: tf.TensorSpec((), tf.float64) for name in numbers},
         )
 
     def __call__(
-        self,
-        data: tuple,
-        count: int,
-        measured: np.ndarray,
-        numbers: dict[str, float],
-        apply: bool = True,
+        self, data: tuple, count: int, numbers: dict[str, float], apply: bool = True
     ) -> StepResult:
         """Take `count` meta-steps.
 
@@ -172,23 +156,21 @@ class MetaStep:
             As `Episodes.pack` gives it.
         count : int
             Up to `capacity`.
-        measured : bool array of shape (capacity,)
-            Of which steps to report the losses before and after adaptation.
         numbers : dict of float
             The algorithm's numbers, by the names given.
         apply : bool, default True
             Whether to move the variables, or only to compute their gradients.
         """
         scalars = {name: np.float64(value) for name, value in numbers.items()}
-        inputs = (data, np.int32(count), measured, apply, scalars)
+        inputs = (data, np.int32(count), apply, scalars)
         return StepResult(*self._function(*tf.nest.map_structure(tf.convert_to_tensor, inputs)))
 
-    def _run(self, data, count, measured, apply, numbers):
+    def _run(self, data, count, apply, numbers):
         def proceed(step, finite, logs, gradients):
             return (step < count) & finite
 
         def take(step, finite, logs, gradients):
-            row, gradients, finite = self._step(data, step, measured[step], numbers)
+            row, gradients, finite = self._step(data, step, numbers)
             tf.cond(finite & apply, lambda: self._apply(gradients), lambda: False)
             return step + 1, finite, tf.tensor_scatter_nd_update(logs, [[step]], [row]), gradients
 
@@ -196,41 +178,67 @@ class MetaStep:
         gradients = [tf.zeros(*zero) for zero in self._zeros]
         return tf.while_loop(proceed, take, (0, True, logs, gradients))
 
-    def _step(self, data, step, measured, numbers):
+    def _step(self, data, step, numbers):
         """Return the logs of one meta-step, its gradients and whether all is finite."""
         scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
-
-        def task(support, query):
-            loss, gradients, adapted = self._functions.gradient(support, query, numbers, scale)
-            # Inside XLA a condition costs 1 to 2 s to compile, and measuring always 5% of a step.
-            if self.plan.jit_compile:
-                return loss, gradients, self._functions.measure(adapted, support, query)
-            measures = tf.cond(
-                measured,
-                lambda: self._functions.measure(adapted, support, query),
-                lambda: tf.zeros(3, tf.float64),
-            )
-            return loss, gradients, measures
-
-        loss, gradients, measures = self._sum_over_tasks(task, data, step)
+        loss, gradients = self._over_tasks(
+            lambda support, query: self._functions.gradient(support, query, numbers, scale),
+            (tf.zeros((), tf.float64), [tf.zeros(*zero) for zero in self._zeros]),
+            data,
+            step,
+        )
         gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
         if not self._optimizer.skips_nonfinite:
             finite &= tf.math.is_finite(norm)
-        row = tf.concat([[loss / self._tasks, norm], measures / self._tasks], axis=0)
-        return row, gradients, finite
+        return tf.stack([loss / self._over_tasks.tasks, norm]), gradients, finite
 
     def _apply(self, gradients):
         reached = zip(gradients, self._reached, strict=True)
         self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
         return True
 
-    def _sum_over_tasks(self, function, data, step):
-        """Sum the (loss, gradients, measures) that `function` gives for each task of a step."""
-        if self.plan.vectorized:
+
+class OverTasks:
+    """Sums what a function gives for each task of a meta-step, in a traced function.
+
+    Parameters
+    ----------
+    layout : Layout
+        How the data of an episode lie.
+    tasks : int
+        Tasks a meta-step.
+    plan : Plan
+        Whether to take them all at once or in a loop.
+    """
+
+    def __init__(self, layout: Layout, tasks: int, plan: Plan):
+        self.tasks = tasks
+        self._layout = layout
+        self._plan = plan
+
+    def specs(self, capacity: int) -> tuple:
+        """Return what `Episodes.pack` gives, with room for `capacity` steps, as specifications."""
+        rows = capacity * self.tasks
+        return tuple(tuple(array.packed_specs(rows) for array in part) for part in self._layout)
+
+    def __call__(self, function: Callable, zeros: Any, data: tuple, step: tf.Tensor) -> Any:
+        """Return the sum of ``function(support, query)`` over the tasks of meta-step `step`.
+
+        Parameters
+        ----------
+        function : callable
+            Gives tensors in the structure of `zeros`.
+        zeros : nested structure of tf.Tensor
+            The sum over no tasks.
+        data : tuple
+            As `Episodes.pack` gives it.
+        step : int32 scalar
+        """
+        if self._plan.vectorized:
             episodes = self._unpack(
-                data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
+                data, lambda array, packed: array.unpack_step(packed, step, self.tasks)
             )
             values = tf.vectorized_map(
                 lambda episode: function(*episode), episodes, fallback_to_while_loop=False
@@ -241,14 +249,12 @@ class MetaStep:
             episode = self._unpack(data, lambda array, packed: array.unpack(packed, task))
             return task + 1, tf.nest.map_structure(tf.add, total, function(*episode))
 
-        sums = [tf.zeros(*zero) for zero in self._zeros]
-        zeros = (tf.zeros((), tf.float64), sums, tf.zeros(3, tf.float64))
-        first, last = step * self._tasks, (step + 1) * self._tasks
+        first, last = step * self.tasks, (step + 1) * self.tasks
         return tf.while_loop(
             lambda task, total: task < last,
             add,
             (first, zeros),
-            parallel_iterations=1 if self.plan.ordered else _TASKS_AT_ONCE,
+            parallel_iterations=1 if self._plan.ordered else _TASKS_AT_ONCE,
         )[1]
 
     def _unpack(self, data, select):
@@ -260,6 +266,9 @@ class MetaStep:
 
 
 def _global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return the norm over all gradients, which may differ in dtype."""
+    """Return the norm over all gradients, which may differ in dtype.
+
+    One long vector takes XLA a third of the time of a sum over each.
+    """
     widest = max((gradient.dtype for gradient in gradients), key=lambda dtype: dtype.size)
-    return tf.linalg.global_norm([tf.cast(gradient, widest) for gradient in gradients])
+    return tf.norm(tf.concat([tf.reshape(tf.cast(g, widest), [-1]) for g in gradients], axis=0))

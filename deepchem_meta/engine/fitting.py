@@ -66,8 +66,9 @@ def fit(
             ahead = min(wanted, capacity, progress.room(episodes.steps))
             queue.draw_ahead(ahead)
         progress.begin()
-        measured = progress.marks(episodes.steps)
-        progress.end(trainer.run(episodes, measured, numbers(), capacity))
+        if progress.measure_now:
+            progress.measured(trainer.measure(episodes, numbers(), capacity))
+        progress.end(trainer.run(episodes, numbers(), capacity))
         if not progress.remaining:
             on_last()
         if not progress.remaining or time.monotonic() >= saved + checkpoint_interval:

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.execution import LOGS
+from deepchem_meta.engine.execution import LOGS, MEASURES
 
 __all__ = ["EPOCH", "ModelProxy", "Progress"]
 
 EPOCH = 1000
-_MEASURE_EVERY = 10
+_MEASURE_EVERY = 200
 
 
 class ModelProxy:
@@ -55,8 +55,8 @@ class ModelProxy:
 class Progress:
     """Reports meta-steps to Keras callbacks.
 
-    An epoch is 1,000 meta-steps, the last one may be shorter. Its logs are the means over its
-    steps; the losses before and after adaptation are measured in every tenth, from the first on.
+    An epoch is 1,000 meta-steps, the last one may be shorter. Its logs are the means of `LOGS` over
+    its steps, and of `MEASURES` over every 200th of them, from the first on.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ class Progress:
         self._model = model
         self._done = 0
         self._rows = np.zeros((EPOCH, len(LOGS)))
+        self._measures: list[np.ndarray] = []
         self._params = {"verbose": verbose, "epochs": -(-steps // EPOCH)}
         self._callbacks = keras.callbacks.CallbackList(
             callbacks,
@@ -96,12 +97,21 @@ class Progress:
         return 0 if self._model.stop_training else self._steps - self._done
 
     def room(self, done: int = 0) -> int:
-        """Return how many meta-steps are left in the epoch once `done` more are taken."""
-        return min(EPOCH - (self._done + done) % EPOCH, self._steps - self._done - done)
+        """Return how many meta-steps a call may take once `done` more are taken.
 
-    def marks(self, steps: int) -> np.ndarray:
-        """Say which of the next `steps` meta-steps to measure."""
-        return (self._done + np.arange(steps)) % EPOCH % _MEASURE_EVERY == 0
+        A call ends where an epoch does, and before a meta-step that is measured.
+        """
+        position = self._done + done
+        return min(_MEASURE_EVERY - position % _MEASURE_EVERY, self._steps - position)
+
+    @property
+    def measure_now(self) -> bool:
+        """Whether the next meta-step is one to measure."""
+        return self._done % _MEASURE_EVERY == 0
+
+    def measured(self, measures: np.ndarray) -> None:
+        """Record `MEASURES` of the next meta-step."""
+        self._measures.append(measures)
 
     def __enter__(self) -> Progress:
         self._callbacks.on_train_begin()
@@ -115,7 +125,9 @@ class Progress:
         """Tell the callbacks that a call begins."""
         position = self._done % EPOCH
         if position == 0:
-            self._callbacks.set_params({**self._params, "steps": self.room()})
+            steps = min(EPOCH, self._steps - self._done)
+            self._callbacks.set_params({**self._params, "steps": steps})
+            self._measures = []
             self._callbacks.on_epoch_begin(self._done // EPOCH)
         self._callbacks.on_train_batch_begin(position)
 
@@ -131,15 +143,15 @@ class Progress:
         self._rows[start : start + len(rows)] = rows
         self._done += len(rows)
         logs = self._epoch_logs()
-        short = {name: logs[name] for name in LOGS[:2]}  # what a progress bar has room for
+        short = {name: logs[name] for name in LOGS}  # what a progress bar has room for
         self._callbacks.on_train_batch_end((self._done - 1) % EPOCH, short)
         if self._done % EPOCH == 0 or self.remaining == 0:
             self._callbacks.on_epoch_end((self._done - 1) // EPOCH, logs)
 
     def _epoch_logs(self) -> dict[str, float]:
-        """Return the means over the epoch so far; the last ones over the steps measured."""
+        """Return the means over the epoch so far."""
         if self._done == 0:
             return {}
         rows = self._rows[: (self._done - 1) % EPOCH + 1]
-        means = np.concatenate([rows[:, :2].mean(0), rows[::_MEASURE_EVERY, 2:].mean(0)])
-        return dict(zip(LOGS, means.tolist(), strict=True))
+        means = [*rows.mean(axis=0).tolist(), *np.mean(self._measures, axis=0).tolist()]
+        return dict(zip(LOGS + MEASURES, means, strict=True))

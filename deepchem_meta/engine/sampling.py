@@ -12,7 +12,7 @@ import tensorflow as tf
 from deepchem_meta.engine.batches import Layout, column_layouts
 from deepchem_meta.engine.model import LearnerModel
 
-__all__ = ["EpisodeQueue", "Episodes", "LearnerSampler"]
+__all__ = ["EpisodeQueue", "Episodes", "LearnerSampler", "TaskSampler"]
 
 
 class Episodes(NamedTuple):
@@ -101,6 +101,70 @@ class LearnerSampler:
         set_state = getattr(self._model.learner, "set_state", None)
         if set_state and state is not None:
             set_state(state)
+
+
+class TaskSampler:
+    """Draws episodes many tasks at once, through a learner's `sample_tasks`.
+
+    The tasks come in blocks of 20 meta-steps, each from a generator of its own that is seeded by
+    `seed` and the block's number. So meta-step 57 has the same tasks whether they are drawn one
+    step at a time or a hundred, in this run or in one resumed from a checkpoint.
+
+    Parameters
+    ----------
+    model : LearnerModel
+        The learner, and the reader of its batches.
+    seed : int
+    """
+
+    _BLOCK = 20
+
+    def __init__(self, model: LearnerModel, seed: int):
+        self._model = model
+        self._seed = seed
+        self._position = 0
+        self._block: tuple[Any, tuple] = (None, ())
+
+    def sample(self, steps: int, tasks: int) -> Episodes:
+        """Draw the episodes of `steps` meta-steps of `tasks` tasks each."""
+        first, last = self._position, self._position + steps
+        parts = []
+        for number in range(first // self._BLOCK, -(-last // self._BLOCK)):
+            start = number * self._BLOCK
+            rows = slice((max(first, start) - start) * tasks, (last - start) * tasks)
+            parts.append([[array[rows] for array in part] for part in self._draw(number, tasks)])
+        support, query = (
+            tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+            for batches in zip(*parts, strict=True)
+        )
+        self._position = last
+        return Episodes(steps, tasks, support, query, {"seed": self._seed, "position": last})
+
+    def rewind(self, state: Any) -> None:
+        """Go back to where a sampler stood."""
+        if state is not None:
+            self._seed, self._position = state["seed"], state["position"]
+            self._block = (None, ())
+
+    def _draw(self, number: int, tasks: int) -> tuple:
+        """Return (support, query) of a block; the last one is kept."""
+        if self._block[0] != (number, tasks):
+            rng = np.random.default_rng([self._seed, number])
+            drawn = self._model.learner.sample_tasks(self._BLOCK * tasks, rng)
+            if not isinstance(drawn, tuple) or len(drawn) != 2:
+                raise TypeError(
+                    "`sample_tasks(n, rng)` must return (support, query). "
+                    f"Received: {type(drawn).__name__}"
+                )
+            batches = tuple(self._model.reader.read(batch, "sample_tasks(n, rng)") for batch in drawn)
+            for array in (array for batch in batches for array in batch):
+                if array.shape[:1] != (self._BLOCK * tasks,):
+                    raise ValueError(
+                        "Arrays from `sample_tasks(n, rng)` must have the task as first axis. "
+                        f"Received: shape {array.shape} for n={self._BLOCK * tasks}"
+                    )
+            self._block = ((number, tasks), batches)
+        return self._block[1]
 
 
 class EpisodeQueue:

@@ -6,13 +6,20 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
-from deepchem_meta.engine.execution import MetaStep, Plan, StepResult, TaskFunctions
+from deepchem_meta.engine.execution import (
+    MEASURES,
+    MetaStep,
+    OverTasks,
+    Plan,
+    StepResult,
+    TaskFunctions,
+)
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
@@ -77,6 +84,7 @@ class MetaTrainer:
         self._relaxed: Layout | None = None
         self._steps: dict[tuple[Layout, int, int], MetaStep] = {}
         self._plans: dict[tuple[Layout, int], Plan] = {}
+        self._measures: dict[tuple[Layout, int], Callable] = {}
         self._seconds_a_step = _SECONDS_A_CALL
 
     def capacity(self, episodes: Episodes) -> int:
@@ -92,7 +100,6 @@ class MetaTrainer:
     def run(
         self,
         episodes: Episodes,
-        measured: np.ndarray,
         numbers: dict[str, float],
         capacity: int,
     ) -> np.ndarray:
@@ -102,8 +109,6 @@ class MetaTrainer:
         ----------
         episodes : Episodes
             Of at most `capacity` meta-steps.
-        measured : bool array of shape (steps,)
-            Of which steps to report the losses before and after adaptation.
         numbers : dict of float
             The algorithm's numbers that may change between calls.
         capacity : int
@@ -120,11 +125,10 @@ class MetaTrainer:
         """
         logs = []
         for layout, start, stop in self._stretches(episodes):
-            part, marks = episodes.slice(start, stop), np.zeros(capacity, bool)
-            marks[: stop - start] = measured[start:stop]
+            part = episodes.slice(start, stop)
             step = self._step(layout, part, numbers, capacity)
             begin = time.perf_counter()
-            result = step(part.pack(layout, capacity), part.steps, marks, numbers)
+            result = step(part.pack(layout, capacity), part.steps, numbers)
             logs.append(result.logs[: int(result.steps)].numpy())
             self._seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
@@ -138,9 +142,35 @@ class MetaTrainer:
         """
         layout, _, _ = next(self._stretches(episodes))
         step = self._step(layout, episodes, numbers, 1)
-        result = step(episodes.pack(layout, 1), 1, np.ones(1, bool), numbers, apply=False)
+        result = step(episodes.pack(layout, 1), 1, numbers, apply=False)
         pairs = zip(result.gradients, self._reached(layout, numbers), strict=True)
         return result._replace(gradients=[g if reached else None for g, reached in pairs])
+
+    def measure(
+        self, episodes: Episodes, numbers: dict[str, float], capacity: int
+    ) -> np.ndarray:
+        """Return `MEASURES` over the tasks of the first of the episodes' meta-steps."""
+        first = episodes.slice(0, 1)
+        layout, _, _ = next(self._stretches(first))
+        plan = self._step(layout, first, numbers, capacity).plan
+        key = (layout, first.tasks)
+        if key not in self._measures:
+            over_tasks = OverTasks(layout, first.tasks, plan)
+
+            def run(data, numbers):
+                def measure(support, query):
+                    return self._functions.measure(support, query, numbers)
+
+                zeros = tf.zeros(len(MEASURES), tf.float64)
+                return over_tasks(measure, zeros, data, tf.constant(0)) / over_tasks.tasks
+
+            # Without XLA: it is seldom called, and would take longer to compile than it saves.
+            self._measures[key] = tf.function(run, autograph=False).get_concrete_function(
+                over_tasks.specs(1), {name: tf.TensorSpec((), tf.float64) for name in numbers}
+            )
+        scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
+        data = tf.nest.map_structure(tf.convert_to_tensor, first.pack(layout, 1))
+        return self._measures[key](data, scalars).numpy()
 
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
@@ -211,7 +241,7 @@ class MetaTrainer:
     ) -> list[tf.Tensor]:
         """Return the loss and gradients of the first meta-step, without applying it."""
         data = episodes.slice(0, 1).pack(layout, step.capacity)
-        result = step(data, 1, np.zeros(step.capacity, bool), numbers, apply=False)
+        result = step(data, 1, numbers, apply=False)
         return [result.logs[0, 0], *result.gradients]
 
     def _dtypes(self, layout: Layout, numbers: dict[str, float]) -> set[tf.DType]:
@@ -247,18 +277,18 @@ class MetaTrainer:
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
         """Say which variables the query loss depends on."""
-        _, gradients, _ = self._trace(layout, numbers).structured_outputs
+        _, gradients = self._trace(layout, numbers).structured_outputs
         return [gradient is not None for gradient in gradients]
 
     def _dense_gradient(self, support, query, numbers, scale):
         """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
-        loss, gradients, adapted = self._gradient(support, query, numbers, scale)
+        loss, gradients = self._gradient(support, query, numbers, scale)
         dtypes = [accumulation_dtype(v) for v in self._variables]
         dense = [
             tf.zeros(v.shape, dtype) if gradient is None else tf.cast(gradient, dtype)
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
-        return tf.cast(loss, tf.float64), dense, adapted
+        return tf.cast(loss, tf.float64), dense
 
 
 def _describe(step: int, row: np.ndarray) -> str:

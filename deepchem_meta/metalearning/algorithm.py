@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
@@ -17,7 +17,7 @@ from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import ModelProxy, Progress
-from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler
+from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
@@ -71,6 +71,9 @@ class MetaAlgorithm:
     jit_compile : bool or "auto", default "auto"
     reduction : {"sum", "mean"}
         Of the meta-gradients over tasks.
+    seed : int, optional
+        Draws the tasks of a learner with ``sample_tasks``; by default drawn itself, from Python's
+        random numbers.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class MetaAlgorithm:
         task_execution: str = "auto",
         jit_compile: bool | str = "auto",
         reduction: str = "mean",
+        seed: int | None = None,
     ):
         self._options = {
             "task_execution": check_option(
@@ -96,7 +100,7 @@ class MetaAlgorithm:
         self.optimization_steps = optimization_steps
         self.meta_batch_size = meta_batch_size
         self._model = LearnerModel(learner)
-        self._sampler = LearnerSampler(self._model)
+        self._sampler = _make_sampler(self._model, seed)
         self._rates = [r for r in rates if not any(r is v for v in self._model.variables)]
         learned = [v for v in self._model.variables if v.trainable and v.dtype.is_floating]
         self._meta_variables = learned + self._rates
@@ -203,11 +207,10 @@ class MetaAlgorithm:
         query: Sequence[tf.Tensor],
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor]]:
-        """Return a task's query loss, its gradients and the adapted values.
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """Return a task's query loss after adaptation, and the gradient of `scale` times it.
 
-        The loss is that after adaptation; the gradients are those of `scale` times it, by each of
-        the meta-learned variables, None where there is none.
+        The gradients are by the meta-learned variables; None where there is none.
         """
         steps = self.optimization_steps
         with tf.GradientTape() as tape:
@@ -215,17 +218,17 @@ class MetaAlgorithm:
             loss = self.query_loss(adapted, query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
-        dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return loss, dense, adapted
+        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
     def _measure_task(
         self,
-        adapted: list[tf.Tensor],
         support: Sequence[tf.Tensor],
         query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
     ) -> tf.Tensor:
         """Return the support loss before and after adaptation, and the query loss before."""
         params = self._model.values()
+        adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
         losses = [
             self._model.loss(params, support),
             self._model.loss(adapted, support),
@@ -288,8 +291,9 @@ class MetaAlgorithm:
         -------
         keras.callbacks.History
             ``history.history`` holds for each epoch the means over its meta-steps of ``loss`` (the
-            query loss after adaptation) and ``gradient_norm``, and over every tenth of them
-            ``support_loss_before``, ``support_loss_after`` and ``query_loss_before`` adaptation.
+            query loss after adaptation) and ``gradient_norm``; and over every 200th of them, from
+            the first on, ``support_loss_before``, ``support_loss_after`` and ``query_loss_before``
+            adaptation.
 
         Raises
         ------
@@ -445,7 +449,7 @@ class MetaAlgorithm:
         Returns
         -------
         dict of float
-            The figures that `fit` records in its history.
+            ``loss``, the query loss after adaptation, and ``gradient_norm``.
 
         Raises
         ------
@@ -454,7 +458,7 @@ class MetaAlgorithm:
         """
         episodes = self._stacked(support, query)
         self._meta_optimizer.synchronize()
-        rows = self._trainer().run(episodes, np.ones(1, bool), self._numbers(), 1)
+        rows = self._trainer().run(episodes, self._numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
     def _stacked(self, support: Any, query: Any) -> Episodes:
@@ -502,3 +506,12 @@ class MetaAlgorithm:
             support = [column[0] for column in episodes.support]
             self._model.try_eagerly(support, self._meta_variables)
             self._tried = True
+
+
+def _make_sampler(model: LearnerModel, seed: int | None) -> LearnerSampler | TaskSampler:
+    """Return what draws episodes: many at once if the learner can, else one by one."""
+    if seed is not None:
+        check_count("seed", seed)
+    if not callable(getattr(model.learner, "sample_tasks", None)):
+        return LearnerSampler(model)
+    return TaskSampler(model, random.randrange(2**31) if seed is None else int(seed))

@@ -16,7 +16,10 @@ class MetaLearner:
     Subclass it to define a learning problem; any other object with these methods does too, a
     subclass of ``deepchem.metalearning.MetaLearner`` for one.
 
-    Two more methods are optional. ``get_state()`` returns where `select_task` and `get_batch`
+    Three more methods are optional. ``sample_tasks(n, rng)`` draws `n` tasks at once with the
+    `numpy.random.Generator` it is given, and returns (support, query), two batches whose arrays
+    have the task as first axis; it pays where drawing batches one by one takes longer than training
+    on them. `fit` then calls it and neither `select_task` nor `get_batch`. ``get_state()`` returns where `select_task` and `get_batch`
     stand (numbers, strings, bytes, NumPy arrays, and lists, tuples and dicts of them), and
     ``set_state(state)`` goes back there; with both, a run that is resumed from a checkpoint
     continues with the batches that an uninterrupted one would have had.

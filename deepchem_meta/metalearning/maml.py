@@ -63,6 +63,9 @@ class MAML(MetaAlgorithm):
     reduction : {"sum", "mean"}, default "sum"
         Of the meta-gradients over tasks. With "sum", as in DeepChem, twice the tasks are twice the
         gradient, which plain gradient descent feels and Adam hardly does.
+    seed : int, optional
+        Draws the tasks of a learner that has ``sample_tasks``; by default it is drawn itself, from
+        Python's random numbers. It is saved with the checkpoints.
 
     Attributes
     ----------
@@ -102,6 +105,7 @@ class MAML(MetaAlgorithm):
         task_execution: str = "auto",
         jit_compile: bool | str = "auto",
         reduction: str = "sum",
+        seed: int | None = None,
     ):
         learned_rate = as_variable(learning_rate)
         if learned_rate is not None and learned_rate.shape.rank != 0:
@@ -125,6 +129,7 @@ class MAML(MetaAlgorithm):
             task_execution=task_execution,
             jit_compile=jit_compile,
             reduction=reduction,
+            seed=seed,
         )
 
     @property

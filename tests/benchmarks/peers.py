@@ -17,7 +17,7 @@ from frameworks import (
     variables_from_torch,
     variables_to_torch,
 )
-from workloads import Learner
+from workloads import Learner, LearnerOfManyTasks
 
 META_RATE = 1e-3
 TASK_BY_TASK = "timed, task by task"
@@ -28,6 +28,7 @@ class _ThroughFit:
     """What the contestants with DeepChem's interface share."""
 
     sampling = TASK_BY_TASK
+    learner_class = Learner
     fit_options = MappingProxyType({})
 
     def __init__(self, workload):
@@ -35,7 +36,7 @@ class _ThroughFit:
         self.learner, self.maml = self._build("Adam", META_RATE)
 
     def _build(self, optimizer, rate):
-        learner = Learner(self.workload)
+        learner = self.learner_class(self.workload)
         maml = self.package.metalearning.MAML(
             learner,
             learning_rate=self.workload.inner_rate,
@@ -93,6 +94,12 @@ class Ours(_ThroughFit):
 class OursCallAStep(Ours):
     label = "deepchem_meta, a call a step"
     fit_options = MappingProxyType({"verbose": 0, "steps_per_execution": 1})
+
+
+class OursAtOnce(Ours):
+    label = "deepchem_meta"
+    sampling = "timed, many at once"
+    learner_class = LearnerOfManyTasks
 
 
 class DeepChem(_ThroughFit):
@@ -389,6 +396,7 @@ class TorchFunc:
 CONTESTANTS = {
     "ours": Ours,
     "ours-call": OursCallAStep,
+    "ours-at-once": OursAtOnce,
     "plain": PlainLoop,
     "jax": JaxCallAStep,
     "jax-presampled": JaxPresampled,

@@ -215,6 +215,13 @@ class Learner:
         return self._variables
 
 
+class LearnerOfManyTasks(Learner):
+    """The same learner, with the optional method that draws many tasks at once."""
+
+    def sample_tasks(self, n, rng):
+        return self.tasks.sample(n, rng)
+
+
 def _sine(inner_steps, tasks_per_step, dtype="float32"):
     return Workload(
         settings=(

@@ -3,10 +3,10 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Function, Quadratic, ResumableSine, Sine
+from learners import Function, Quadratic, ResumableSine, Sine, values
 
 from deepchem_meta.engine.model import LearnerModel
-from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler
+from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.metalearning import MAML
 
 
@@ -137,3 +137,58 @@ def test_steps_per_execution_1_stays_in_the_callers_thread():
 
     MAML(Threads(), meta_batch_size=2).fit(5, steps_per_execution=1)
     assert threads == {threading.current_thread()}
+
+
+class ManySines(Sine):
+    """Sine curves, many at once."""
+
+    def sample_tasks(self, n, rng):
+        amplitude, phase = rng.uniform(0.1, 5, (n, 1, 1)), rng.uniform(0, np.pi, (n, 1, 1))
+        x = rng.uniform(-5, 5, (2, n, 5, 1))
+        y = amplitude * np.sin(x + phase)
+        x, y = x.astype("float32"), y.astype("float32")
+        return (x[0], y[0]), (x[1], y[1])
+
+
+def test_tasks_do_not_depend_on_how_many_are_drawn_at_once():
+    drawn = []
+    for sizes in ([1] * 50, [7, 13, 30], [50]):
+        sampler = TaskSampler(LearnerModel(ManySines()), seed=3)
+        parts = [sampler.sample(size, 4) for size in sizes]
+        assert [part.steps for part in parts] == sizes
+        drawn.append(np.concatenate([part.query[1] for part in parts]))
+        assert len(drawn[-1]) == 200
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    other = TaskSampler(LearnerModel(ManySines()), seed=4).sample(50, 4)
+    assert not np.array_equal(other.query[1], drawn[0])
+
+
+def test_tasks_go_on_after_a_checkpoint(tmp_path):
+    def make(folder, seed):
+        learner = ManySines()
+        options = {"task_execution": "vectorized", "jit_compile": False, "model_dir": folder}
+        return learner, MAML(learner, meta_batch_size=3, seed=seed, **options)
+
+    whole, maml = make(tmp_path / "whole", 1)
+    maml.fit(40)
+    _, maml = make(tmp_path / "parts", 1)
+    maml.fit(13)
+    resumed, maml = make(tmp_path / "parts", None)
+    maml.fit(27, restore=True)
+    for a, b in zip(values(resumed), values(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("sample_tasks", "error", "message"),
+    [
+        (lambda n, rng: [1, 2, 3], TypeError, r"must return \(support, query\)"),
+        (lambda n, rng: ((np.ones((n, 2)),), (np.ones((n + 1, 2)),)), ValueError, "first axis"),
+    ],
+)
+def test_bad_tasks(sample_tasks, error, message):
+    learner = Sine()
+    learner.sample_tasks = sample_tasks
+    with pytest.raises(error, match=message):
+        MAML(learner).fit(1)
