@@ -59,8 +59,8 @@ class BatchReader:
             self._structure, self._count = structure, len(leaves)
         elif len(leaves) != self._count:
             raise ValueError(
-                f"{source} must always give the same number of arrays. "
-                f"Received: {len(leaves)} arrays after {self._count} in the first batch."
+                f"{source} must have {self._count} arrays, as the first batch had. "
+                f"Received: {len(leaves)}"
             )
         return tuple([self._array(leaf, index, source) for index, leaf in enumerate(leaves)])
 

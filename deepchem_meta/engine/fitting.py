@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +23,8 @@ def fit(
     steps_per_execution: int | str,
     checkpoint_interval: float,
     on_first: Callable[[Episodes], None],
-    on_last: Callable[[], None],
     save: Callable[[Any], None],
-) -> None:
+) -> Any:
     """Take the meta-steps that `progress` counts: one at first, then as many a call as pays.
 
     The first call is a single step, so that a learner whose batches depend on its variables is
@@ -46,33 +46,34 @@ def fit(
         Seconds between calls of `save`.
     on_first : callable
         Gets the first episodes before anything is traced.
-    on_last : callable
-        Is called after the last step, before it is saved.
     save : callable
         Gets the state of the episodes' source after the last that were used.
+
+    Returns
+    -------
+    object
+        That state after the last step.
     """
-    if not progress.remaining:
-        return
     automatic = steps_per_execution == "auto"
     episodes = queue.take(1)
     on_first(episodes)
     capacity = trainer.capacity(episodes) if automatic else steps_per_execution
     capacity = min(capacity, progress.remaining)
     saved = time.monotonic()
-    while progress.remaining:
+    while True:
+        progress.begin()
+        if progress.measure_now:
+            progress.measured(trainer.measure(episodes, numbers(), capacity))
         ahead = 0
         if capacity > 1 and not episodes.read_variables:
             wanted = trainer.steps_a_call if automatic else capacity
             ahead = min(wanted, capacity, progress.room(episodes.steps))
-            queue.draw_ahead(ahead)
-        progress.begin()
-        if progress.measure_now:
-            progress.measured(trainer.measure(episodes, numbers(), capacity))
-        progress.end(trainer.run(episodes, numbers(), capacity))
+        draw_ahead = functools.partial(queue.draw_ahead, ahead)
+        progress.end(trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead))
         if not progress.remaining:
-            on_last()
-        if not progress.remaining or time.monotonic() >= saved + checkpoint_interval:
+            break
+        if time.monotonic() >= saved + checkpoint_interval:
             save(episodes.state)
             saved = time.monotonic()
-        if progress.remaining:
-            episodes = queue.take(ahead or 1)
+        episodes = queue.take(ahead or 1)
+    return episodes.state

@@ -125,12 +125,27 @@ class LearnerModel:
             If the loss depends on none of `variables`.
         """
         with tf.GradientTape() as tape:
-            loss = self.loss(self.values(), [tf.convert_to_tensor(array) for array in batch])
+            try:
+                loss = self.loss(self.values(), [tf.convert_to_tensor(array) for array in batch])
+            except Exception as error:
+                self._hint_at_dtypes(error, batch)
+                raise
         if all(gradient is None for gradient in tape.gradient(loss, list(variables))):
             raise ValueError(
                 "The loss that `compute_model` returns must depend on at least one trainable "
                 "floating-point variable of the learner. Received: a loss whose gradient is None "
                 f"for all of {len(self.variables)} variables."
+            )
+
+    def _hint_at_dtypes(self, error: Exception, batch: Sequence[Any]) -> None:
+        """Add a note to a user's exception if the batch's dtype may be its cause."""
+        known = {variable.dtype for variable in self.variables}
+        given = {tf.as_dtype(array.dtype) for array in batch}
+        strange = [dtype.name for dtype in given - known if dtype.is_floating]
+        if strange and hasattr(error, "add_note"):  # from Python 3.11 on
+            error.add_note(
+                f"The batch has arrays of {', '.join(strange)}, but no variable of the learner has "
+                "that dtype. NumPy's default is float64; `array.astype('float32')` converts."
             )
 
 

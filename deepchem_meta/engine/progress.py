@@ -45,10 +45,10 @@ class ModelProxy:
             variable.assign(value)
 
     def __getattr__(self, name: str) -> Any:
+        advice = " Models are saved in `model_dir`, see `fit`." if name.startswith("save") else ""
         raise AttributeError(
             f"A callback asked for `model.{name}`. Meta-training gives callbacks a stand-in for "
-            "the model, with `stop_training`, `optimizer`, `get_weights` and `set_weights`. "
-            "To save models, use `model_dir`, `checkpoint_interval` and `restore`."
+            "the model, with `stop_training`, `optimizer`, `get_weights` and `set_weights`." + advice
         )
 
 

@@ -156,7 +156,8 @@ class TaskSampler:
                     "`sample_tasks(n, rng)` must return (support, query). "
                     f"Received: {type(drawn).__name__}"
                 )
-            batches = tuple(self._model.reader.read(batch, "sample_tasks(n, rng)") for batch in drawn)
+            read = self._model.reader.read
+            batches = tuple(read(batch, "sample_tasks(n, rng)") for batch in drawn)
             for array in (array for batch in batches for array in batch):
                 if array.shape[:1] != (self._BLOCK * tasks,):
                     raise ValueError(

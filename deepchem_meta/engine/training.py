@@ -51,7 +51,9 @@ class MetaTrainer:
     optimizer : MetaOptimizer
         Moves them.
     task_execution : {"auto", "vectorized", "looped"}
+        Whether the tasks run all at once or one after the other.
     jit_compile : bool or "auto"
+        Whether to compile with XLA.
     reduction : {"sum", "mean"}
         Over tasks.
 
@@ -102,6 +104,7 @@ class MetaTrainer:
         episodes: Episodes,
         numbers: dict[str, float],
         capacity: int,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> np.ndarray:
         """Take a meta-step for each of the episodes' steps.
 
@@ -113,6 +116,10 @@ class MetaTrainer:
             The algorithm's numbers that may change between calls.
         capacity : int
             Meta-steps for which a call has room.
+
+        meanwhile : callable
+            Is called once, just before the steps run: a thread that it starts does not compete
+            with this one for Python's interpreter lock, each change of which takes 5 ms.
 
         Returns
         -------
@@ -127,8 +134,11 @@ class MetaTrainer:
         for layout, start, stop in self._stretches(episodes):
             part = episodes.slice(start, stop)
             step = self._step(layout, part, numbers, capacity)
+            data = tf.nest.map_structure(tf.convert_to_tensor, part.pack(layout, capacity))
+            if stop == episodes.steps:
+                meanwhile()
             begin = time.perf_counter()
-            result = step(part.pack(layout, capacity), part.steps, numbers)
+            result = step(data, part.steps, numbers)
             logs.append(result.logs[: int(result.steps)].numpy())
             self._seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
@@ -297,5 +307,5 @@ def _describe(step: int, row: np.ndarray) -> str:
         f"The meta-loss or its gradient is not finite at meta-step {step}: loss {row[0]}, norm of "
         f"the gradient {row[1]}. The variables are as the last finite meta-step left them. A "
         "smaller learning rate, of the optimizer or of the inner loop, or clipping (`clipnorm` of "
-        "a Keras optimizer) may help."
+        "a Keras optimizer) may help; or the data hold NaN."
     )

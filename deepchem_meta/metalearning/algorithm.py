@@ -68,7 +68,9 @@ class MetaAlgorithm:
     rates : list of tf.Variable
         What is meta-learned besides the learner's variables.
     task_execution : {"auto", "vectorized", "looped"}, default "auto"
+        Whether the tasks of a meta-step run all at once or one after the other.
     jit_compile : bool or "auto", default "auto"
+        Whether to compile with XLA.
     reduction : {"sum", "mean"}
         Of the meta-gradients over tasks.
     seed : int, optional
@@ -144,7 +146,7 @@ class MetaAlgorithm:
 
     @property
     def optimization_steps(self) -> int:
-        """Steps of adaptation to each task in `fit`, an int of at least 0."""
+        """Steps of adaptation to each task in `fit`. An int of at least 0."""
         return self._optimization_steps
 
     @optimization_steps.setter
@@ -276,7 +278,7 @@ class MetaAlgorithm:
             Go on from the newest checkpoint in `model_dir`.
         steps_per_execution : int or "auto", default "auto"
             Meta-steps in one call of the compiled function. It changes the speed only. With
-            "auto" a call takes up to 100 steps and about a quarter of a second, and batches are
+            "auto" a call takes up to 200 steps and about a quarter of a second, and batches are
             drawn in a thread while the last ones run. With 1 they are drawn in the caller's
             thread, just before they are used; a learner that reads its variables while it draws a
             batch gets that by itself.
@@ -315,8 +317,10 @@ class MetaAlgorithm:
         self._meta_optimizer.synchronize()
         proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)
         progress = Progress(steps, callbacks, verbose, proxy)
+        if steps == 0:
+            return progress.history
         with progress, EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
-            fitting.fit(
+            state = fitting.fit(
                 self._trainer(),
                 queue,
                 progress,
@@ -324,9 +328,10 @@ class MetaAlgorithm:
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
                 on_first=self._try_model,
-                on_last=self._meta_optimizer.finalize,
                 save=lambda state: self._store.save(keep, state),
             )
+        self._meta_optimizer.finalize()
+        self._store.save(keep, state)  # what a callback did at the end included
         return progress.history
 
     def restore(self) -> None:

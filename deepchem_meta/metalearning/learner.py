@@ -19,10 +19,10 @@ class MetaLearner:
     Three more methods are optional. ``sample_tasks(n, rng)`` draws `n` tasks at once with the
     `numpy.random.Generator` it is given, and returns (support, query), two batches whose arrays
     have the task as first axis; it pays where drawing batches one by one takes longer than training
-    on them. `fit` then calls it and neither `select_task` nor `get_batch`. ``get_state()`` returns where `select_task` and `get_batch`
-    stand (numbers, strings, bytes, NumPy arrays, and lists, tuples and dicts of them), and
-    ``set_state(state)`` goes back there; with both, a run that is resumed from a checkpoint
-    continues with the batches that an uninterrupted one would have had.
+    on them. `fit` then calls it and neither `select_task` nor `get_batch`. ``get_state()`` returns
+    where `select_task` and `get_batch` stand (numbers, strings, bytes, NumPy arrays, and lists,
+    tuples and dicts of them), and ``set_state(state)`` goes back there; with both, a run that is
+    resumed from a checkpoint continues with the batches that an uninterrupted one would have had.
 
     Examples
     --------
@@ -60,6 +60,9 @@ class MetaLearner:
     ) -> tuple[tf.Tensor, Any]:
         """Compute the model for a batch, with given values for its variables.
 
+        It is called in eager mode once and then traced by `tf.function`, with autograph, so it must
+        not call `numpy()`; `if` and `for` on tensors work.
+
         Parameters
         ----------
         inputs : list of tf.Tensor
@@ -83,7 +86,7 @@ class MetaLearner:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The variables to train: a list of `tf.Variable` or Keras variables, always the same.
+        """The variables to train, a list of `tf.Variable` or Keras variables, always the same.
 
         Those of a floating dtype with ``trainable=True`` are meta-learned; integers and those with
         ``trainable=False`` are not.

@@ -52,8 +52,9 @@ class MAML(MetaAlgorithm):
         Drop the second derivatives (FOMAML): each step's gradient counts as a constant.
     adapt_variables : str or list of variables and str, optional
         Which variables the inner loop changes; all of them are meta-learned all the same. A
-        string is a regular expression, searched for in the variables' names. By default all that
-        are trainable; a variable with ``trainable=False`` that is named here is adapted and not
+        string is a regular expression, searched for in the variables' names; `tf.Variable` calls
+        all of them ``Variable:0`` unless told otherwise, so give these themselves. By default all
+        that are trainable; a variable with ``trainable=False`` that is named here is adapted and not
         meta-learned.
     task_execution : {"auto", "vectorized", "looped"}, default "auto"
         Whether the tasks of a meta-step run all at once or one after the other. "auto" decides by
@@ -69,12 +70,12 @@ class MAML(MetaAlgorithm):
 
     Attributes
     ----------
-    learner, optimizer, model_dir
-        As given; `model_dir` is the temporary folder's path if it was None.
-    learning_rate, optimization_steps, meta_batch_size
-        As given; what is assigned to them takes effect in the next call.
-    execution_plan : Plan or None
-        How the tasks of the last meta-step ran, and why.
+    learner : MetaLearner
+        As given.
+    optimizer : Optimizer or keras.optimizers.Optimizer
+        As given.
+    model_dir : str
+        As given, or the temporary folder's path.
 
     Raises
     ------
@@ -134,7 +135,7 @@ class MAML(MetaAlgorithm):
 
     @property
     def learning_rate(self) -> Any:
-        """The rate of the inner loop: a number, or the variable given to the constructor."""
+        """The rate of the inner loop. A number, or the variable given to the constructor."""
         return self._learning_rate
 
     @learning_rate.setter
