@@ -48,7 +48,8 @@ class ModelProxy:
         advice = " Models are saved in `model_dir`, see `fit`." if name.startswith("save") else ""
         raise AttributeError(
             f"A callback asked for `model.{name}`. Meta-training gives callbacks a stand-in for "
-            "the model, with `stop_training`, `optimizer`, `get_weights` and `set_weights`." + advice
+            "the model, which has `stop_training`, `optimizer`, `get_weights` and `set_weights`."
+            f"{advice}"
         )
 
 

@@ -54,8 +54,8 @@ class MAML(MetaAlgorithm):
         Which variables the inner loop changes; all of them are meta-learned all the same. A
         string is a regular expression, searched for in the variables' names; `tf.Variable` calls
         all of them ``Variable:0`` unless told otherwise, so give these themselves. By default all
-        that are trainable; a variable with ``trainable=False`` that is named here is adapted and not
-        meta-learned.
+        that are trainable; a variable with ``trainable=False`` that is named here is adapted and
+        not meta-learned.
     task_execution : {"auto", "vectorized", "looped"}, default "auto"
         Whether the tasks of a meta-step run all at once or one after the other. "auto" decides by
         the model's graph, and tries the choice out on the first meta-step; see `execution_plan`.

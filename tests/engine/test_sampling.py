@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Function, Quadratic, ResumableSine, Sine, values
+from learners import Function, ResumableSine, Sine, values
 
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
@@ -109,34 +109,6 @@ def test_learners_state_is_that_after_the_last_batch():
     drawn = LearnerSampler(LearnerModel(learner)).sample(2, 3)
     assert drawn.state == learner.rng.bit_generator.state
     assert LearnerSampler(LearnerModel(Sine())).sample(1, 1).state is None
-
-
-def test_learner_that_reads_its_variables_runs_in_lockstep():
-    class Curriculum(Quadratic):
-        def get_batch(self):
-            matrix, center = super().get_batch()
-            return [matrix, center + 0.1 * self.v.numpy()]
-
-    found = []
-    for steps_per_execution in ("auto", 1, 50):
-        learner = Curriculum()
-        maml = MAML(learner, meta_batch_size=2, learning_rate=0.1)
-        maml.fit(20, steps_per_execution=steps_per_execution)
-        found.append(learner.v.numpy())
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[2], found[1])
-
-
-def test_steps_per_execution_1_stays_in_the_callers_thread():
-    threads = set()
-
-    class Threads(Quadratic):
-        def select_task(self):
-            threads.add(threading.current_thread())
-            super().select_task()
-
-    MAML(Threads(), meta_batch_size=2).fit(5, steps_per_execution=1)
-    assert threads == {threading.current_thread()}
 
 
 class ManySines(Sine):
