@@ -156,16 +156,17 @@ class MetaTrainer:
         pairs = zip(result.gradients, self._reached(layout, numbers), strict=True)
         return result._replace(gradients=[g if reached else None for g, reached in pairs])
 
-    def measure(
-        self, episodes: Episodes, numbers: dict[str, float], capacity: int
-    ) -> np.ndarray:
+    def measure(self, episodes: Episodes, numbers: dict[str, float], capacity: int) -> np.ndarray:
         """Return `MEASURES` over the tasks of the first of the episodes' meta-steps."""
         first = episodes.slice(0, 1)
         layout, _, _ = next(self._stretches(first))
         plan = self._step(layout, first, numbers, capacity).plan
         key = (layout, first.tasks)
         if key not in self._measures:
-            over_tasks = OverTasks(layout, first.tasks, plan)
+            # A plain loop: it is seldom called, and anything else takes longer to compile than it
+            # saves.
+            looped = plan._replace(vectorized=False, jit_compile=False)
+            over_tasks = OverTasks(layout, first.tasks, looped)
 
             def run(data, numbers):
                 def measure(support, query):
@@ -174,7 +175,6 @@ class MetaTrainer:
                 zeros = tf.zeros(len(MEASURES), tf.float64)
                 return over_tasks(measure, zeros, data, tf.constant(0)) / over_tasks.tasks
 
-            # Without XLA: it is seldom called, and would take longer to compile than it saves.
             self._measures[key] = tf.function(run, autograph=False).get_concrete_function(
                 over_tasks.specs(1), {name: tf.TensorSpec((), tf.float64) for name in numbers}
             )

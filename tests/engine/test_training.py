@@ -63,9 +63,7 @@ def test_ragged_batches(channels, caplog):
                 with tf.GradientTape() as inner:
                     loss, _ = learner.compute_model(support, learner.variables, True)
                 gradients = inner.gradient(loss, learner.variables)
-                adapted = [
-                    v - 0.1 * g for v, g in zip(learner.variables, gradients, strict=True)
-                ]
+                adapted = [v - 0.1 * g for v, g in zip(learner.variables, gradients, strict=True)]
                 loss, _ = learner.compute_model(query, adapted, True)
             gradients = outer.gradient(loss, learner.variables)
             total = [t + g for t, g in zip(total, gradients, strict=True)]

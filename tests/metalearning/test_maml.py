@@ -461,9 +461,7 @@ def test_masks_are_right():
     assert "unknown shape" in maml.execution_plan.reason
     losses = [
         unroll(learner, tf.Variable(0.1, dtype=tf.float64), 1, *pair)[0]
-        for pair in (
-            ([x[task] for x in support], [x[task] for x in query]) for task in range(2)
-        )
+        for pair in (([x[task] for x in support], [x[task] for x in query]) for task in range(2))
     ]
     assert found.loss == pytest.approx(np.mean(losses), rel=1e-12)
 
