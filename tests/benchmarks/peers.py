@@ -101,6 +101,11 @@ class OursAtOnce(Ours):
     sampling = "timed, many at once"
     learner_class = LearnerOfManyTasks
 
+    def meta_gradient(self):
+        """Of the tasks that the others draw one by one."""
+        support, query = self.workload.stacked(self.learner.tasks)
+        return self.maml.meta_gradient(support, query).gradients
+
 
 class DeepChem(_ThroughFit):
     label = "DeepChem (does one inner step at most)"
