@@ -78,14 +78,14 @@ class CheckpointStore:
 
     A checkpoint holds the learner's variables under the name ``listed``, as DeepChem's do; under
     ``optimizer`` the optimizer's slots, its counters and the meta-step; under ``rates`` the learned
-    rates that are not among the learner's variables; and under ``progress``, as JSON, the
-    optimizer's class and where the learner's sampling stood.
+    rates that are not among the learner's variables; under ``random`` the seed; and under
+    ``progress``, as JSON, the optimizer's class and where the learner's sampling stood.
 
     Parameters
     ----------
     model_dir : str
         The folder.
-    listed, rates, optimizer : list of tf.Variable
+    listed, rates, optimizer, random : list of tf.Variable
         What to save.
     optimizer_name : str
         The optimizer's class; slots of another class are not restored.
@@ -98,11 +98,13 @@ class CheckpointStore:
         listed: Sequence[tf.Variable],
         rates: Sequence[tf.Variable],
         optimizer: Sequence[tf.Variable],
+        random: Sequence[tf.Variable],
         optimizer_name: str,
     ):
         self._model_dir = model_dir
         self._optimizer_name = optimizer_name
-        self._parts = {"listed": list(listed), "rates": list(rates), "optimizer": list(optimizer)}
+        parts = {"listed": listed, "rates": rates, "optimizer": optimizer, "random": random}
+        self._parts = {name: list(variables) for name, variables in parts.items()}
         self._progress = _Progress()
         self._checkpoint = tf.train.Checkpoint(progress=self._progress, **self._parts)
 
@@ -143,6 +145,7 @@ class CheckpointStore:
         progress = json.loads(values.get(_STATE, b"{}"), object_hook=_decode)
         self._check_learner(values)
         assignments = self._match("listed", values) + self._match("rates", values)
+        assignments += self._match("random", values) or []
         if any(key.startswith("optimizer/") for key in values):
             slots = self._match("optimizer", values)
             if progress.get("optimizer") == self._optimizer_name and slots is not None:

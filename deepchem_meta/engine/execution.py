@@ -11,8 +11,18 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
+from deepchem_meta.engine.state import ModelState
 
-__all__ = ["LOGS", "MEASURES", "MetaStep", "OverTasks", "Plan", "StepResult", "TaskFunctions"]
+__all__ = [
+    "LOGS",
+    "MEASURES",
+    "MetaStep",
+    "OverTasks",
+    "Plan",
+    "StepResult",
+    "TaskFunctions",
+    "task_keys",
+]
 
 LOGS = ("loss", "gradient_norm")
 """What is reported of each meta-step: the query loss after adaptation, a mean over its tasks, and
@@ -52,10 +62,16 @@ class TaskFunctions(NamedTuple):
     Attributes
     ----------
     gradient : callable
-        ``(support, query, numbers, scale) -> (loss, gradients)``: the query loss after adaptation,
-        and the gradient of `scale` times it by each meta-learned variable.
+        ``(support, query, numbers, key, scale) -> (loss, gradients, state)``: the query loss after
+        adaptation, the gradient of `scale` times it by each meta-learned variable, and the values
+        at which the task leaves the model's state.
     measure : callable
-        ``(support, query, numbers) -> losses``: a float64 tensor, one of each of `MEASURES`.
+        ``(support, query, numbers, key) -> losses``: a float64 tensor, one of each of `MEASURES`.
+
+    Notes
+    -----
+    ``key`` is an int64 tensor of shape (3,), for random numbers: the seed, the number of the
+    meta-step and that of the task in it.
     """
 
     gradient: Callable
@@ -75,12 +91,15 @@ class StepResult(NamedTuple):
         A row for each step.
     gradients : list of tf.Tensor
         The last step's meta-gradient, reduced over tasks.
+    state : list of tf.Tensor
+        The last step's sums over tasks of the model's state.
     """
 
     steps: tf.Tensor
     finite: tf.Tensor
     logs: tf.Tensor
     gradients: list[tf.Tensor]
+    state: list[tf.Tensor]
 
 
 class MetaStep:
@@ -101,6 +120,10 @@ class MetaStep:
         Which of them the query loss depends on; the others stay as they are.
     optimizer : MetaOptimizer
         Moves them.
+    state : ModelState
+        What the model changes itself.
+    seed : tf.Variable
+        An int64 scalar, for random numbers.
     layout : Layout
         How the data of an episode lie.
     tasks, capacity : int
@@ -120,6 +143,8 @@ class MetaStep:
         reached: Sequence[bool],
         optimizer: MetaOptimizer,
         *,
+        state: ModelState,
+        seed: tf.Variable,
         layout: Layout,
         tasks: int,
         capacity: int,
@@ -133,6 +158,8 @@ class MetaStep:
         self._zeros = [(v.shape, accumulation_dtype(v)) for v in variables]
         self._reached = list(reached)
         self._optimizer = optimizer
+        self._state = state
+        self._seed = seed
         self._over_tasks = OverTasks(layout, tasks, plan)
         self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
         # A concrete function takes its data without a second look, and is never traced again.
@@ -166,35 +193,43 @@ class MetaStep:
         return StepResult(*self._function(*tf.nest.map_structure(tf.convert_to_tensor, inputs)))
 
     def _run(self, data, count, apply, numbers):
-        def proceed(step, finite, logs, gradients):
+        def proceed(step, finite, logs, gradients, state):
             return (step < count) & finite
 
-        def take(step, finite, logs, gradients):
-            row, gradients, finite = self._step(data, step, numbers)
-            tf.cond(finite & apply, lambda: self._apply(gradients), lambda: False)
-            return step + 1, finite, tf.tensor_scatter_nd_update(logs, [[step]], [row]), gradients
+        def take(step, finite, logs, gradients, state):
+            row, gradients, state, finite = self._step(data, step, numbers)
+            tf.cond(finite & apply, lambda: self._apply(gradients, state), lambda: False)
+            logs = tf.tensor_scatter_nd_update(logs, [[step]], [row])
+            return step + 1, finite, logs, gradients, state
 
         logs = tf.zeros((self.capacity, len(LOGS)), tf.float64)
         gradients = [tf.zeros(*zero) for zero in self._zeros]
-        return tf.while_loop(proceed, take, (0, True, logs, gradients))
+        return tf.while_loop(proceed, take, (0, True, logs, gradients, self._state.zeros()))
 
     def _step(self, data, step, numbers):
-        """Return the logs of one meta-step, its gradients and whether all is finite."""
+        """Return the logs of one meta-step, its gradients and state, and if all is finite."""
         scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
-        loss, gradients = self._over_tasks(
-            lambda support, query: self._functions.gradient(support, query, numbers, scale),
-            (tf.zeros((), tf.float64), [tf.zeros(*zero) for zero in self._zeros]),
+        keys = task_keys(self._seed, self._optimizer.step, self._over_tasks.tasks)
+        loss, gradients, state = self._over_tasks(
+            lambda *task: self._functions.gradient(*task[:2], numbers, task[2], scale),
+            (
+                tf.zeros((), tf.float64),
+                [tf.zeros(*zero) for zero in self._zeros],
+                self._state.zeros(),
+            ),
             data,
             step,
+            keys,
         )
         gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
         if not self._optimizer.skips_nonfinite:
             finite &= tf.math.is_finite(norm)
-        return tf.stack([loss / self._over_tasks.tasks, norm]), gradients, finite
+        return tf.stack([loss / self._over_tasks.tasks, norm]), gradients, state, finite
 
-    def _apply(self, gradients):
+    def _apply(self, gradients, state):
+        self._state.assign(state, self._over_tasks.tasks)
         reached = zip(gradients, self._reached, strict=True)
         self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
         return True
@@ -223,8 +258,10 @@ class OverTasks:
         rows = capacity * self.tasks
         return tuple(tuple(array.packed_specs(rows) for array in part) for part in self._layout)
 
-    def __call__(self, function: Callable, zeros: Any, data: tuple, step: tf.Tensor) -> Any:
-        """Return the sum of ``function(support, query)`` over the tasks of meta-step `step`.
+    def __call__(
+        self, function: Callable, zeros: Any, data: tuple, step: tf.Tensor, keys: tf.Tensor
+    ) -> Any:
+        """Return the sum of ``function(support, query, key)`` over the tasks of meta-step `step`.
 
         Parameters
         ----------
@@ -235,25 +272,28 @@ class OverTasks:
         data : tuple
             As `Episodes.pack` gives it.
         step : int32 scalar
+            Its place in `data`.
+        keys : tensor of shape (tasks, ...)
+            A key for each of its tasks.
         """
         if self._plan.vectorized:
             episodes = self._unpack(
                 data, lambda array, packed: array.unpack_step(packed, step, self.tasks)
             )
             values = tf.vectorized_map(
-                lambda episode: function(*episode), episodes, fallback_to_while_loop=False
+                lambda task: function(*task), (*episodes, keys), fallback_to_while_loop=False
             )
             return tf.nest.map_structure(lambda value: tf.reduce_sum(value, axis=0), values)
 
         def add(task, total):
-            episode = self._unpack(data, lambda array, packed: array.unpack(packed, task))
-            return task + 1, tf.nest.map_structure(tf.add, total, function(*episode))
+            episode = self._unpack(data, lambda array, packed: array.unpack(packed, first + task))
+            return task + 1, tf.nest.map_structure(tf.add, total, function(*episode, keys[task]))
 
-        first, last = step * self.tasks, (step + 1) * self.tasks
+        first = step * self.tasks
         return tf.while_loop(
-            lambda task, total: task < last,
+            lambda task, total: task < self.tasks,
             add,
-            (first, zeros),
+            (0, zeros),
             parallel_iterations=1 if self._plan.ordered else _TASKS_AT_ONCE,
         )[1]
 
@@ -263,6 +303,22 @@ class OverTasks:
             tuple(select(array, packed) for array, packed in zip(arrays, part, strict=True))
             for arrays, part in zip(self._layout, data, strict=True)
         )
+
+
+def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int) -> tf.Tensor:
+    """Return the key of each task of a meta-step: the seed, the step and the task's number.
+
+    Parameters
+    ----------
+    seed, step : int64 scalar
+    tasks : int
+
+    Returns
+    -------
+    int64 tensor of shape (tasks, 3)
+    """
+    same = tf.repeat([[seed, step]], tasks, axis=0)
+    return tf.concat([same, tf.range(tasks, dtype=tf.int64)[:, tf.newaxis]], axis=1)
 
 
 def _global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

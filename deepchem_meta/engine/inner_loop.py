@@ -10,7 +10,7 @@ __all__ = ["gradient_descent"]
 
 
 def gradient_descent(
-    loss: Callable[[list[tf.Tensor]], tf.Tensor],
+    loss: Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]],
     params: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     *,
@@ -29,7 +29,9 @@ def gradient_descent(
     Parameters
     ----------
     loss : callable
-        The loss as a function of the list of values.
+        ``(values, step) -> (loss, values)``: the loss as a function of the list of values and of
+        the number of the step, and the values with the model's state (moving averages) as the
+        step leaves it.
     params : list of tf.Tensor
         The values to start from.
     variables : list of tf.Variable
@@ -47,6 +49,7 @@ def gradient_descent(
     Returns
     -------
     list of tf.Tensor
+        The values after the last step.
 
     References
     ----------
@@ -55,17 +58,18 @@ def gradient_descent(
     """
     params = list(params)
     chosen = [index for index, adapt in enumerate(adapts) if adapt]
-    for _ in range(steps):
+    for step in range(steps):
         sources = [params[index] for index in chosen]
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            value = loss(params)
+            value, params = loss(params, step)
         direct, captured = tape.gradient(value, [sources, [variables[index] for index in chosen]])
-        for index, parts in zip(chosen, zip(direct, captured, strict=True), strict=True):
+        params = list(params)
+        for index, source, *parts in zip(chosen, sources, direct, captured, strict=True):
             parts = [tf.convert_to_tensor(part) for part in parts if part is not None]
             if parts:
                 gradient = tf.add_n(parts)
                 if first_order:
                     gradient = tf.stop_gradient(gradient)
-                params[index] -= tf.cast(rate, gradient.dtype) * gradient
+                params[index] = source - tf.cast(rate, gradient.dtype) * gradient
     return params

@@ -1,4 +1,4 @@
-"""A learner seen as a function of its variables' values."""
+"""A learner seen as a function of its variables' values, and of one task's batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
 
-__all__ = ["LearnerModel", "as_variable"]
+__all__ = ["LearnerModel", "TaskBatch", "as_variable"]
 
 _METHODS = ("compute_model", "select_task", "get_batch")
 
@@ -34,6 +34,8 @@ class LearnerModel:
     ----------
     variables : list of tf.Variable
         The learner's variables, in its order.
+    learned : list of bool
+        Which of them are meta-learned: those of a floating dtype with ``trainable=True``.
     reader : BatchReader
         Turns the learner's batches into arrays and back.
 
@@ -55,8 +57,14 @@ class LearnerModel:
             )
         self.learner = learner
         self.variables = _variables_of(learner)
+        # Of a Keras variable, itself is asked: the tf.Variable behind it never hears of a change.
+        self.learned = [
+            bool(given.trainable) and variable.dtype.is_floating
+            for given, variable in zip(learner.variables, self.variables, strict=True)
+        ]
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
         self.reader = BatchReader(floats[0] if floats else "float32")
+        self._has_state = hasattr(learner, "compute_model_and_state")
 
     def check_variables(self) -> None:
         """Raise ValueError if the learner's variables are no longer those of the start."""
@@ -75,9 +83,15 @@ class LearnerModel:
         return [tf.convert_to_tensor(v) for v in self.variables]
 
     def compute(
-        self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor], training: bool
-    ) -> tuple[tf.Tensor, Any]:
-        """Return (loss, outputs) of the learner's model for the given values of its variables.
+        self,
+        params: Sequence[tf.Tensor],
+        batch: Sequence[tf.Tensor],
+        training: bool,
+        *,
+        role: str = "query",
+        key: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
+        """Compute the learner's model for the given values of its variables.
 
         Parameters
         ----------
@@ -86,7 +100,12 @@ class LearnerModel:
         batch : list of tf.Tensor
             The arrays of a batch, as `reader` gives them.
         training : bool
-            Passed on to `compute_model`.
+            Passed on to the learner.
+        role : {"support", "query"}, default "query"
+            Which set of its task the batch is.
+        key : int64 tensor of shape (4,), optional
+            The seed, and the numbers of the meta-step, of the task in it and of the pass through
+            the model, for random numbers.
 
         Returns
         -------
@@ -94,8 +113,15 @@ class LearnerModel:
             A scalar. A loss of several values is summed, which is what its gradient would be of.
         outputs
             As the learner gives them.
+        params : list of tf.Tensor
+            The values with the model's state as the computation leaves it.
         """
-        result = self.learner.compute_model(self.reader.pack(batch), list(params), training)
+        inputs = self.reader.pack(batch)
+        if self._has_state:
+            return self.learner.compute_model_and_state(
+                inputs, list(params), training, role=role, key=key
+            )
+        result = self.learner.compute_model(inputs, list(params), training)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             length = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
             raise TypeError(
@@ -108,13 +134,21 @@ class LearnerModel:
                 "`compute_model` must return a floating-point tensor as its loss. "
                 f"Received: loss={loss!r}"
             )
-        return tf.reduce_sum(loss), outputs
+        return tf.reduce_sum(loss), outputs, list(params)
 
-    def loss(
-        self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor], training: bool = True
-    ) -> tf.Tensor:
-        """Return the loss alone."""
-        return self.compute(params, batch, training)[0]
+    def predict(self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor]) -> tuple:
+        """Return (loss, outputs) with ``training=False``."""
+        return self.compute(params, batch, False)[:2]
+
+    def settle(self, params: Sequence[tf.Tensor], support: TaskBatch) -> list[tf.Tensor]:
+        """Return adapted values with the state that prediction is to use.
+
+        A learner with ``support_state`` true has it computed from the support batch by the adapted
+        model, in one more pass.
+        """
+        if not getattr(self.learner, "support_state", False):
+            return list(params)
+        return self.compute(params, support.arrays, False, role="support")[2]
 
     def try_eagerly(self, batch: Sequence[Any], variables: Sequence[tf.Variable]) -> None:
         """Compute the model once, eagerly, so that a user's own exception arrives as raised.
@@ -126,7 +160,8 @@ class LearnerModel:
         """
         with tf.GradientTape() as tape:
             try:
-                loss = self.loss(self.values(), [tf.convert_to_tensor(array) for array in batch])
+                tensors = [tf.convert_to_tensor(array) for array in batch]
+                loss = self.compute(self.values(), tensors, True, role="support")[0]
             except Exception as error:
                 self._hint_at_dtypes(error, batch)
                 raise
@@ -147,6 +182,64 @@ class LearnerModel:
                 f"The batch has arrays of {', '.join(strange)}, but no variable of the learner has "
                 "that dtype. NumPy's default is float64; `array.astype('float32')` converts."
             )
+
+
+class TaskBatch:
+    """The support or the query batch of one task, as a function of the variables' values.
+
+    Parameters
+    ----------
+    model : LearnerModel
+        The learner.
+    arrays : tuple of tf.Tensor
+        The arrays of the batch.
+    role : {"support", "query"}
+        Which it is.
+    key : int64 tensor of shape (3,)
+        The seed, the number of the meta-step and that of the task in it.
+
+    Attributes
+    ----------
+    arrays : tuple of tf.Tensor
+        As given.
+    """
+
+    def __init__(self, model: LearnerModel, arrays: Sequence[tf.Tensor], role: str, key: tf.Tensor):
+        self.arrays = tuple(arrays)
+        self._model = model
+        self._role = role
+        self._key = key
+
+    @property
+    def inputs(self) -> Any:
+        """The batch as `compute_model` gets it: the tensors in the learner's own structure."""
+        return self._model.reader.pack(self.arrays)
+
+    def loss(self, params: Sequence[tf.Tensor], step: int = 0) -> tf.Tensor:
+        """Return the learner's loss on the batch, a scalar, with ``training=True``.
+
+        Parameters
+        ----------
+        params : list of tf.Tensor
+            A value for each of the learner's variables.
+        step : int, default 0
+            The step of adaptation, which random numbers (Dropout) depend on.
+        """
+        return self.loss_and_state(params, step)[0]
+
+    def loss_and_state(
+        self, params: Sequence[tf.Tensor], step: int = 0
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the loss, and `params` with the model's state as the computation leaves it.
+
+        The state is what a model changes itself as it is computed, such as the moving averages of
+        BatchNorm. Parameters are those of `loss`.
+        """
+        # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.
+        number = step if self._role == "support" else -1 - step
+        key = tf.concat([self._key, tf.constant([number], tf.int64)], axis=0)
+        loss, _, params = self._model.compute(params, self.arrays, True, role=self._role, key=key)
+        return loss, params
 
 
 def _variables_of(learner: Any) -> list[tf.Variable]:

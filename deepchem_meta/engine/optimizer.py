@@ -69,9 +69,9 @@ class MetaOptimizer:
         self.state = slots + masters
 
     @property
-    def steps(self) -> int:
-        """Meta-steps taken so far."""
-        return int(self._step)
+    def step(self) -> tf.Tensor:
+        """Meta-steps taken so far, an int64 scalar."""
+        return tf.convert_to_tensor(self._step)
 
     def synchronize(self) -> None:
         """Bring the master copies up to date with what was assigned to their variables."""

@@ -91,16 +91,12 @@ class LearnerSampler:
                 query.append(read(learner.get_batch()))
         watched = {id(variable) for variable in tape.watched_variables()}
         reads = any(id(variable) in watched for variable in self._model.variables)
-        get_state = getattr(learner, "get_state", None)
-        state = get_state() if get_state else None
         columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
-        return Episodes(steps, tasks, *columns, state, reads)
+        return Episodes(steps, tasks, *columns, _get_state(learner), reads)
 
     def rewind(self, state: Any) -> None:
         """Give the learner back a state it had, where it keeps one."""
-        set_state = getattr(self._model.learner, "set_state", None)
-        if set_state and state is not None:
-            set_state(state)
+        _set_state(self._model.learner, state)
 
 
 class TaskSampler:
@@ -108,22 +104,25 @@ class TaskSampler:
 
     The tasks come in blocks of 20 meta-steps, each from a generator of its own that is seeded by
     `seed` and the block's number. So meta-step 57 has the same tasks whether they are drawn one
-    step at a time or a hundred, in this run or in one resumed from a checkpoint.
+    step at a time or a hundred, in this run or in one resumed from a checkpoint. A learner that
+    keeps a place of its own (in a stream of tasks) is put back to where the block began.
 
     Parameters
     ----------
     model : LearnerModel
         The learner, and the reader of its batches.
-    seed : int
+    seed : tf.Variable
+        An int64 scalar.
     """
 
     _BLOCK = 20
 
-    def __init__(self, model: LearnerModel, seed: int):
+    def __init__(self, model: LearnerModel, seed: tf.Variable):
         self._model = model
         self._seed = seed
         self._position = 0
         self._block: tuple[Any, tuple] = (None, ())
+        self._block_state: Any = None
 
     def sample(self, steps: int, tasks: int) -> Episodes:
         """Draw the episodes of `steps` meta-steps of `tasks` tasks each."""
@@ -138,18 +137,23 @@ class TaskSampler:
             for batches in zip(*parts, strict=True)
         )
         self._position = last
-        return Episodes(steps, tasks, support, query, {"seed": self._seed, "position": last})
+        # The next block begins where the learner stands now.
+        learner_state = self._block_state if last % self._BLOCK else _get_state(self._model.learner)
+        state = {"position": last, "learner": learner_state}
+        return Episodes(steps, tasks, support, query, state)
 
     def rewind(self, state: Any) -> None:
         """Go back to where a sampler stood."""
         if state is not None:
-            self._seed, self._position = state["seed"], state["position"]
+            self._position = state["position"]
             self._block = (None, ())
+            _set_state(self._model.learner, state["learner"])
 
     def _draw(self, number: int, tasks: int) -> tuple:
         """Return (support, query) of a block; the last one is kept."""
         if self._block[0] != (number, tasks):
-            rng = np.random.default_rng([self._seed, number])
+            self._block_state = _get_state(self._model.learner)
+            rng = np.random.default_rng([int(self._seed), number])
             drawn = self._model.learner.sample_tasks(self._BLOCK * tasks, rng)
             if not isinstance(drawn, tuple) or len(drawn) != 2:
                 raise TypeError(
@@ -209,3 +213,16 @@ class EpisodeQueue:
         """Start to draw `steps` more meta-steps' episodes, which the next `take` is to ask for."""
         if steps:
             self._ahead = self._thread.submit(self._sampler.sample, steps, self._tasks)
+
+
+def _get_state(learner: Any) -> Any:
+    """Return where a learner's sampling stands, if it can say."""
+    get_state = getattr(learner, "get_state", None)
+    return get_state() if get_state else None
+
+
+def _set_state(learner: Any, state: Any) -> None:
+    """Put a learner back to where it stood, if it can be."""
+    set_state = getattr(learner, "set_state", None)
+    if set_state and state is not None:
+        set_state(state)

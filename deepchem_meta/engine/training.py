@@ -19,10 +19,12 @@ from deepchem_meta.engine.execution import (
     Plan,
     StepResult,
     TaskFunctions,
+    task_keys,
 )
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
+from deepchem_meta.engine.state import ModelState
 
 __all__ = ["MetaTrainer"]
 
@@ -50,6 +52,10 @@ class MetaTrainer:
         The meta-learned variables.
     optimizer : MetaOptimizer
         Moves them.
+    state : list of tf.Variable
+        What the model may change itself.
+    seed : tf.Variable
+        An int64 scalar, for random numbers.
     task_execution : {"auto", "vectorized", "looped"}
         Whether the tasks run all at once or one after the other.
     jit_compile : bool or "auto"
@@ -69,6 +75,8 @@ class MetaTrainer:
         variables: Sequence[tf.Variable],
         optimizer: MetaOptimizer,
         *,
+        state: Sequence[tf.Variable],
+        seed: tf.Variable,
         task_execution: str = "auto",
         jit_compile: bool | str = "auto",
         reduction: str = "sum",
@@ -76,6 +84,8 @@ class MetaTrainer:
         self.plan: Plan | None = None
         self._variables = list(variables)
         self._optimizer = optimizer
+        self._state = list(state)
+        self._seed = seed
         self._task_execution = task_execution
         self._jit_compile = jit_compile
         self._reduction = reduction
@@ -142,7 +152,7 @@ class MetaTrainer:
             logs.append(result.logs[: int(result.steps)].numpy())
             self._seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
-                raise FloatingPointError(_describe(self._optimizer.steps + 1, logs[-1][-1]))
+                raise FloatingPointError(_describe(int(self._optimizer.step) + 1, logs[-1][-1]))
         return np.concatenate(logs)
 
     def gradient(self, episodes: Episodes, numbers: dict[str, float]) -> StepResult:
@@ -169,11 +179,12 @@ class MetaTrainer:
             over_tasks = OverTasks(layout, first.tasks, looped)
 
             def run(data, numbers):
-                def measure(support, query):
-                    return self._functions.measure(support, query, numbers)
+                def measure(support, query, key):
+                    return self._functions.measure(support, query, numbers, key)
 
                 zeros = tf.zeros(len(MEASURES), tf.float64)
-                return over_tasks(measure, zeros, data, tf.constant(0)) / over_tasks.tasks
+                keys = task_keys(self._seed, self._optimizer.step, first.tasks)
+                return over_tasks(measure, zeros, data, tf.constant(0), keys) / first.tasks
 
             self._measures[key] = tf.function(run, autograph=False).get_concrete_function(
                 over_tasks.specs(1), {name: tf.TensorSpec((), tf.float64) for name in numbers}
@@ -269,7 +280,7 @@ class MetaTrainer:
 
         data = tf.nest.map_structure(scale, episodes.slice(0, 1).pack(layout, step.capacity))
         result = step(data, 1, numbers, apply=False)
-        return [result.logs[0, 0], *result.gradients]
+        return [result.logs[0, 0], *result.gradients, *result.state]
 
     def _dtypes(self, layout: Layout, numbers: dict[str, float]) -> set[tf.DType]:
         """Return the floating dtypes in which a task's gradient is computed."""
@@ -285,6 +296,8 @@ class MetaTrainer:
             self._variables,
             self._reached(layout, numbers),
             self._optimizer,
+            state=ModelState(self._changed(layout, numbers)),
+            seed=self._seed,
             layout=layout,
             tasks=tasks,
             capacity=capacity,
@@ -299,23 +312,31 @@ class MetaTrainer:
         """Return the graph of one task's gradient, traced once for each layout."""
         scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
         return self._gradient.get_concrete_function(
-            *layout.specs(), scalars, tf.TensorSpec((), tf.float64)
+            *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64), tf.TensorSpec((), tf.float64)
         )
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
         """Say which variables the query loss depends on."""
-        _, gradients = self._trace(layout, numbers).structured_outputs
+        _, gradients, _ = self._trace(layout, numbers).structured_outputs
         return [gradient is not None for gradient in gradients]
 
-    def _dense_gradient(self, support, query, numbers, scale):
+    def _changed(self, layout: Layout, numbers: dict[str, float]) -> list[tf.Variable]:
+        """Return the variables that the model changes itself."""
+        _, _, values = self._trace(layout, numbers).structured_outputs
+        pairs = zip(self._state, values, strict=True)
+        return [variable for variable, value in pairs if value is not None]
+
+    def _dense_gradient(self, support, query, numbers, key, scale):
         """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
-        loss, gradients = self._gradient(support, query, numbers, scale)
+        loss, gradients, values = self._gradient(support, query, numbers, key, scale)
         dtypes = [accumulation_dtype(v) for v in self._variables]
         dense = [
             tf.zeros(v.shape, dtype) if gradient is None else tf.cast(gradient, dtype)
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
-        return tf.cast(loss, tf.float64), dense
+        changed = [(v, a) for v, a in zip(self._state, values, strict=True) if a is not None]
+        state = ModelState([v for v, _ in changed]).summands([a for _, a in changed])
+        return tf.cast(loss, tf.float64), dense, state
 
 
 def _describe(step: int, row: np.ndarray) -> str:

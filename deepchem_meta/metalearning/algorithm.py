@@ -8,13 +8,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import ModelProxy, Progress
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
@@ -55,6 +56,8 @@ class MetaAlgorithm:
     ----------
     learner : MetaLearner
         The model and the tasks.
+    adapts : list of bool
+        Which of the learner's variables `adapt_task` may change.
     optimization_steps : int
         Steps of adaptation to each task in `fit`.
     meta_batch_size : int
@@ -74,14 +77,15 @@ class MetaAlgorithm:
     reduction : {"sum", "mean"}
         Of the meta-gradients over tasks.
     seed : int, optional
-        Draws the tasks of a learner with ``sample_tasks``; by default drawn itself, from Python's
-        random numbers.
+        Draws the tasks of a learner with ``sample_tasks``, and Dropout; by default drawn itself,
+        from Python's random numbers. It is saved with the checkpoints.
     """
 
     def __init__(
         self,
         learner: Any,
         *,
+        adapts: Sequence[bool],
         optimization_steps: int,
         meta_batch_size: int,
         optimizer: Any,
@@ -102,10 +106,15 @@ class MetaAlgorithm:
         self.optimization_steps = optimization_steps
         self.meta_batch_size = meta_batch_size
         self._model = LearnerModel(learner)
-        self._sampler = _make_sampler(self._model, seed)
+        self._seed = _make_seed(seed)
+        self._sampler = _make_sampler(self._model, self._seed)
         self._rates = [r for r in rates if not any(r is v for v in self._model.variables)]
-        learned = [v for v in self._model.variables if v.trainable and v.dtype.is_floating]
+        variables = self._model.variables
+        learned = [v for v, learn in zip(variables, self._model.learned, strict=True) if learn]
         self._meta_variables = learned + self._rates
+        self._adapts = list(adapts)
+        changes = zip(self._model.learned, self._adapts, strict=True)
+        self._state = [index for index, change in enumerate(changes) if not any(change)]
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         keras_optimizer = to_keras_optimizer(optimizer, step)
@@ -114,19 +123,18 @@ class MetaAlgorithm:
         self._model_dir = open_model_dir(self, model_dir)
         self._store = CheckpointStore(
             self._model_dir,
-            listed=self._model.variables,
+            listed=variables,
             rates=self._rates,
+            random=[self._seed],
             optimizer=[step, *self._meta_optimizer.state],
             optimizer_name=type(keras_optimizer).__name__,
         )
         self._trainers: dict[Hashable, MetaTrainer] = {}
         self._adapters: dict[Hashable, TracedOrEager] = {}
         self._predictor = TracedOrEager(
-            lambda batch: self._model.compute(self._model.values(), batch, False)
+            lambda batch: self._model.predict(self._model.values(), batch)
         )
-        self._adapted_predictor = TracedOrEager(
-            lambda params, batch: self._model.compute(params, batch, False)
-        )
+        self._adapted_predictor = TracedOrEager(self._model.predict)
         self._tried = False
 
     @property
@@ -175,7 +183,7 @@ class MetaAlgorithm:
     def adapt_task(
         self,
         params: list[tf.Tensor],
-        support: Sequence[tf.Tensor],
+        support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         steps: int,
     ) -> list[tf.Tensor]:
@@ -185,10 +193,11 @@ class MetaAlgorithm:
         ----------
         params : list of tf.Tensor
             The values to start from, one for each of the learner's variables.
-        support : tuple of tf.Tensor
-            The task's support batch.
+        support : TaskBatch
+            The task's support batch: ``support.loss_and_state(params, step)`` computes the loss
+            of a step.
         numbers : dict of scalar tf.Tensor
-            What `_numbers` gives, as float64 tensors.
+            What `task_numbers` gives, as float64 tensors.
         steps : int
             Steps of adaptation.
 
@@ -199,52 +208,97 @@ class MetaAlgorithm:
         """
         raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
 
-    def query_loss(self, adapted: list[tf.Tensor], query: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return the loss on a task's query batch, a scalar; by default the learner's."""
-        return self._model.loss(adapted, query)
+    def query_loss(
+        self, adapted: list[tf.Tensor], query: TaskBatch
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the loss on a task's query batch, a scalar, and the values with their state.
+
+        By default the loss is the learner's.
+        """
+        return query.loss_and_state(adapted)
 
     def task_gradient(
         self,
-        support: Sequence[tf.Tensor],
-        query: Sequence[tf.Tensor],
+        support: TaskBatch,
+        query: TaskBatch,
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
         """Return a task's query loss after adaptation, and the gradient of `scale` times it.
 
-        The gradients are by the meta-learned variables; None where there is none.
+        Parameters
+        ----------
+        support, query : TaskBatch
+            The task's batches.
+        numbers : dict of scalar tf.Tensor
+            As in `adapt_task`.
+        scale : float64 scalar
+            Not 1 for a `keras.optimizers.LossScaleOptimizer` alone.
+
+        Returns
+        -------
+        loss : scalar tf.Tensor
+        gradients : list of tf.Tensor or None
+            By the meta-learned variables; None where there is none.
+        state : list of tf.Tensor or None
+            What `changed_state` returns.
         """
-        steps = self.optimization_steps
         with tf.GradientTape() as tape:
-            adapted = self.adapt_task(self._model.values(), support, numbers, steps)
-            loss = self.query_loss(adapted, query)
+            params = self._model.values()
+            adapted = self._adapt(params, support, numbers, self.optimization_steps)
+            loss, final = self.query_loss(adapted, query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
-        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        return loss, gradients, self.changed_state(params, final)
 
-    def _measure_task(
-        self,
-        support: Sequence[tf.Tensor],
-        query: Sequence[tf.Tensor],
-        numbers: dict[str, tf.Tensor],
-    ) -> tf.Tensor:
-        """Return the support loss before and after adaptation, and the query loss before."""
-        params = self._model.values()
-        adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
-        losses = [
-            self._model.loss(params, support),
-            self._model.loss(adapted, support),
-            self._model.loss(params, query),
-        ]
-        return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
+    def changed_state(
+        self, before: list[tf.Tensor], after: list[tf.Tensor]
+    ) -> list[tf.Tensor | None]:
+        """Return what the model itself changed of its variables' values.
 
-    def _numbers(self) -> dict[str, float]:
+        Parameters
+        ----------
+        before, after : list of tf.Tensor
+            The values at a task's beginning and end.
+
+        Returns
+        -------
+        list of tf.Tensor or None
+            The new value of each variable that is neither meta-learned nor adapted; None where it
+            is the old one.
+        """
+        return [None if after[i] is before[i] else after[i] for i in self._state]
+
+    def task_numbers(self) -> dict[str, float]:
         """Return the numbers that `adapt_task` uses and that may change between calls."""
         return {}
 
-    def _traced_choices(self) -> Hashable:
+    def traced_choices(self) -> Hashable:
         """Return what a trace of `adapt_task` holds fast, so that a change leads to a new one."""
         return self.optimization_steps
+
+    def _adapt(self, params, support, numbers, steps):
+        """Return the adapted values with the state that prediction is to use."""
+        return self._model.settle(self.adapt_task(params, support, numbers, steps), support)
+
+    def _task_gradient(self, support, query, numbers, key, scale):
+        """Be `TaskFunctions.gradient`."""
+        return self.task_gradient(*self._batches(support, query, key), numbers, scale)
+
+    def _measure_task(self, support, query, numbers, key):
+        """Return the support loss before and after adaptation, and the query loss before."""
+        support, query = self._batches(support, query, key)
+        params = self._model.values()
+        before = self._model.settle(params, support)
+        adapted = self._adapt(params, support, numbers, self.optimization_steps)
+        losses = [support.loss(before), support.loss(adapted), query.loss(before)]
+        return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
+
+    def _batches(self, support, query, key):
+        return TaskBatch(self._model, support, "support", key), TaskBatch(
+            self._model, query, "query", key
+        )
 
     # What users call.
 
@@ -324,7 +378,7 @@ class MetaAlgorithm:
                 self._trainer(),
                 queue,
                 progress,
-                numbers=self._numbers,
+                numbers=self.task_numbers,
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
                 on_first=self._try_model,
@@ -378,12 +432,11 @@ class MetaAlgorithm:
         if restore:
             self._model.check_variables()
             self._store.restore()
-        for _ in range(steps):
+        for step in range(steps):
             batch = self._model.reader.read(self._model.learner.get_batch())
-            adapted = self._adapter(1)(batch, self._scalars())
+            adapted = self._adapter(1)(batch, self._scalars(), self._key(step))
             for variable, value in zip(self._model.variables, adapted, strict=True):
-                if variable.dtype.is_floating:
-                    variable.assign(value)
+                variable.assign(value)
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute the model for a batch, with the learner's variables as they are.
@@ -419,7 +472,7 @@ class MetaAlgorithm:
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
         batch = self._model.reader.read(support, "`support`")
-        variables = self._adapter(steps)(batch, self._scalars())
+        variables = self._adapter(steps)(batch, self._scalars(), self._key(0))
         return AdaptedTask(variables, self._adapted_predictor, self._model.reader)
 
     def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
@@ -435,7 +488,7 @@ class MetaAlgorithm:
         MetaGradient
         """
         episodes = self._stacked(support, query)
-        result = self._trainer().gradient(episodes, self._numbers())
+        result = self._trainer().gradient(episodes, self.task_numbers())
         scale = self._meta_optimizer.loss_scale()
         gradients = [
             None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
@@ -463,7 +516,7 @@ class MetaAlgorithm:
         """
         episodes = self._stacked(support, query)
         self._meta_optimizer.synchronize()
-        rows = self._trainer().run(episodes, self._numbers(), 1)
+        rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
     def _stacked(self, support: Any, query: Any) -> Episodes:
@@ -485,25 +538,38 @@ class MetaAlgorithm:
 
     def _trainer(self) -> MetaTrainer:
         """Return what runs meta-steps as the attributes now say."""
-        key = self._traced_choices()
+        key = self.traced_choices()
         if key not in self._trainers:
-            functions = TaskFunctions(self.task_gradient, self._measure_task)
             self._trainers[key] = MetaTrainer(
-                functions, self._meta_variables, self._meta_optimizer, **self._options
+                TaskFunctions(self._task_gradient, self._measure_task),
+                self._meta_variables,
+                self._meta_optimizer,
+                state=[self._model.variables[index] for index in self._state],
+                seed=self._seed,
+                **self._options,
             )
         return self._trainers[key]
 
     def _adapter(self, steps: int) -> TracedOrEager:
         """Return the function that adapts to one task in `steps` steps."""
-        key = (self._traced_choices(), steps)
+        key = (self.traced_choices(), steps)
         if key not in self._adapters:
             self._adapters[key] = TracedOrEager(
-                lambda batch, numbers: self.adapt_task(self._model.values(), batch, numbers, steps)
+                lambda batch, numbers, key: self._adapt(
+                    self._model.values(),
+                    TaskBatch(self._model, batch, "support", key),
+                    numbers,
+                    steps,
+                )
             )
         return self._adapters[key]
 
     def _scalars(self) -> dict[str, tf.Tensor]:
-        return {name: tf.constant(value, tf.float64) for name, value in self._numbers().items()}
+        return {name: tf.constant(value, tf.float64) for name, value in self.task_numbers().items()}
+
+    def _key(self, task: int) -> np.ndarray:
+        """Return a key for random numbers outside meta-steps."""
+        return np.array([int(self._seed), int(self._meta_optimizer.step), task], np.int64)
 
     def _try_model(self, episodes: Episodes) -> None:
         """Compute the learner's model once before anything is traced."""
@@ -513,10 +579,13 @@ class MetaAlgorithm:
             self._tried = True
 
 
-def _make_sampler(model: LearnerModel, seed: int | None) -> LearnerSampler | TaskSampler:
+def _make_seed(seed: int | None) -> tf.Variable:
+    """Return a variable with the seed given, or one drawn from Python's random numbers."""
+    value = random.randrange(2**31) if seed is None else check_count("seed", seed)
+    return tf.Variable(value, dtype=tf.int64, trainable=False, name="seed")
+
+
+def _make_sampler(model: LearnerModel, seed: tf.Variable) -> LearnerSampler | TaskSampler:
     """Return what draws episodes: many at once if the learner can, else one by one."""
-    if seed is not None:
-        check_count("seed", seed)
-    if not callable(getattr(model.learner, "sample_tasks", None)):
-        return LearnerSampler(model)
-    return TaskSampler(model, random.randrange(2**31) if seed is None else int(seed))
+    many = callable(getattr(model.learner, "sample_tasks", None))
+    return TaskSampler(model, seed) if many else LearnerSampler(model)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_loop import gradient_descent
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.model import LearnerModel, TaskBatch, as_variable
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
 
@@ -65,8 +65,8 @@ class MAML(MetaAlgorithm):
         Of the meta-gradients over tasks. With "sum", as in DeepChem, twice the tasks are twice the
         gradient, which plain gradient descent feels and Adam hardly does.
     seed : int, optional
-        Draws the tasks of a learner that has ``sample_tasks``; by default it is drawn itself, from
-        Python's random numbers. It is saved with the checkpoints.
+        Draws the tasks of a learner that has ``sample_tasks``, and Dropout; by default it is drawn
+        itself, from Python's random numbers. It is saved with the checkpoints.
 
     Attributes
     ----------
@@ -119,9 +119,9 @@ class MAML(MetaAlgorithm):
         if not isinstance(first_order, bool):
             raise TypeError(f"`first_order` must be a bool. Received: first_order={first_order!r}")
         self._first_order = first_order
-        self._adapts = _choose(learner, adapt_variables)
         super().__init__(
             learner,
+            adapts=_choose(learner, adapt_variables),
             optimization_steps=optimization_steps,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
@@ -153,7 +153,7 @@ class MAML(MetaAlgorithm):
     def adapt_task(
         self,
         params: list[tf.Tensor],
-        support: Sequence[tf.Tensor],
+        support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         steps: int,
     ) -> list[tf.Tensor]:
@@ -162,21 +162,27 @@ class MAML(MetaAlgorithm):
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
         return gradient_descent(
-            lambda values: self._model.loss(values, support),
+            support.loss_and_state,
             params,
             self._model.variables,
             adapts=self._adapts,
-            rate=numbers.get("learning_rate", self._learned_rate),
+            rate=self.inner_rate(numbers),
             steps=steps,
             first_order=self._first_order,
         )
 
-    def _numbers(self) -> dict[str, float]:
+    def inner_rate(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the rate of the inner loop, learned or not, in a traced function."""
+        return numbers.get("learning_rate", self._learned_rate)
+
+    def task_numbers(self) -> dict[str, float]:
+        """Return the learning rate, unless it is learned."""
         learned = as_variable(self.learning_rate) is not None
         return {} if learned else {"learning_rate": float(self.learning_rate)}
 
-    def _traced_choices(self) -> Hashable:
-        return super()._traced_choices(), as_variable(self.learning_rate) is not None
+    def traced_choices(self) -> Hashable:
+        """Return the number of steps, and whether the learning rate is learned."""
+        return super().traced_choices(), as_variable(self.learning_rate) is not None
 
 
 def _check_rate(value: Any) -> None:
@@ -195,9 +201,10 @@ def _check_rate(value: Any) -> None:
 
 def _choose(learner: Any, adapt_variables: str | Sequence[Any] | None) -> list[bool]:
     """Say for each of the learner's variables whether the inner loop changes it."""
-    variables = LearnerModel(learner).variables
+    model = LearnerModel(learner)
     if adapt_variables is None:
-        return [v.trainable and v.dtype.is_floating for v in variables]
+        return model.learned
+    variables = model.variables
     wanted = [adapt_variables] if isinstance(adapt_variables, str) else list(adapt_variables)
     chosen = [False] * len(variables)
     for item in wanted:

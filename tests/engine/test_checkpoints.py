@@ -19,7 +19,7 @@ def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", rates=())
         part: [tf.Variable(np.asarray(v, np.float32)) for v in given]
         for part, given in (("listed", listed), ("rates", rates), ("optimizer", slots))
     }
-    return CheckpointStore(str(folder), optimizer_name=name, **variables), variables
+    return CheckpointStore(str(folder), random=[], optimizer_name=name, **variables), variables
 
 
 def fill(variables, value):
@@ -120,7 +120,7 @@ def test_another_dtype_is_another_learner(tmp_path):
     store(tmp_path)[0].save(5, None)
     variables = [tf.Variable(1.0, dtype=tf.float64), tf.Variable([2.0, 3.0])]
     other = CheckpointStore(
-        str(tmp_path), listed=variables, rates=[], optimizer=[], optimizer_name="Adam"
+        str(tmp_path), listed=variables, rates=[], optimizer=[], random=[], optimizer_name="Adam"
     )
     with pytest.raises(ValueError, match=r"listed/0: float32 \(\) in the.*float64 \(\) here"):
         other.restore()
@@ -144,6 +144,7 @@ def test_deepchems_own_checkpoint(shared_data):
         str(shared_data / "deepchem-2.8.0-checkpoint"),
         listed=[w, b],
         rates=[],
+        random=[],
         optimizer=[tf.Variable(1.0)],
         optimizer_name="Adam",
     )

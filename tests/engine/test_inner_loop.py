@@ -9,7 +9,11 @@ def descend(loss, variables, **options):
     options = {"adapts": [True] * len(variables), "steps": 1, **options}
     params = [tf.convert_to_tensor(v) for v in variables]
     rate = tf.constant(0.1, tf.float64)
-    return gradient_descent(loss, params, variables, rate=rate, **options)
+
+    def with_state(values, step):
+        return loss(values), values
+
+    return gradient_descent(with_state, params, variables, rate=rate, **options)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3])

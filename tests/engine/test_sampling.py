@@ -125,14 +125,14 @@ class ManySines(Sine):
 def test_tasks_do_not_depend_on_how_many_are_drawn_at_once():
     drawn = []
     for sizes in ([1] * 50, [7, 13, 30], [50]):
-        sampler = TaskSampler(LearnerModel(ManySines()), seed=3)
+        sampler = TaskSampler(LearnerModel(ManySines()), tf.Variable(3, dtype=tf.int64))
         parts = [sampler.sample(size, 4) for size in sizes]
         assert [part.steps for part in parts] == sizes
         drawn.append(np.concatenate([part.query[1] for part in parts]))
         assert len(drawn[-1]) == 200
     np.testing.assert_array_equal(drawn[0], drawn[1])
     np.testing.assert_array_equal(drawn[0], drawn[2])
-    other = TaskSampler(LearnerModel(ManySines()), seed=4).sample(50, 4)
+    other = TaskSampler(LearnerModel(ManySines()), tf.Variable(4, dtype=tf.int64)).sample(50, 4)
     assert not np.array_equal(other.query[1], drawn[0])
 
 

@@ -1,0 +1,67 @@
+"""How well the compounds of an assay are predicted: scikit-learn's metrics on one task."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CLASSIFICATION_SCORES", "REGRESSION_SCORES"]
+
+
+def roc_auc(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    """Return the area under the ROC curve, of the examples of weight above 0."""
+    return _score("roc_auc_score", y_true, y_pred, sample_weight, classes=True)
+
+
+def average_precision(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    """Return the area under the precision-recall curve, of the examples of weight above 0."""
+    return _score("average_precision_score", y_true, y_pred, sample_weight, classes=True)
+
+
+def r2(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    """Return the coefficient of determination, of the examples of weight above 0."""
+    return _score("r2_score", y_true, y_pred, sample_weight)
+
+
+def rmse(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    """Return the root of the mean squared error, of the examples of weight above 0."""
+    return float(np.sqrt(_score("mean_squared_error", y_true, y_pred, sample_weight)))
+
+
+CLASSIFICATION_SCORES: dict[str, Callable[..., float]] = {
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+}
+REGRESSION_SCORES: dict[str, Callable[..., float]] = {"r2": r2, "rmse": rmse}
+
+
+def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: bool = False) -> float:
+    metric = getattr(_sklearn_metrics(), name)
+    y_true, y_pred = (np.asarray(array) for array in (y_true, y_pred))
+    if y_true.size != y_pred.size:
+        raise ValueError(
+            "`y_true` and `y_pred` must have one value for each example. "
+            f"Received: shapes {y_true.shape} and {y_pred.shape}"
+        )
+    y_true, y_pred = y_true.ravel(), y_pred.ravel()
+    if sample_weight is not None:
+        kept = np.asarray(sample_weight).ravel() > 0
+        y_true, y_pred = y_true[kept], y_pred[kept]
+    if classes and len(np.unique(y_true)) != 2:
+        raise ValueError(
+            "`y_true` must have active and inactive examples of weight above 0. "
+            f"Received: the values {np.unique(y_true)}"
+        )
+    return float(metric(y_true, y_pred))
+
+
+def _sklearn_metrics() -> Any:
+    try:
+        return importlib.import_module("sklearn.metrics")
+    except ImportError as error:
+        raise ImportError(
+            'Scores of assays need scikit-learn: pip install "deepchem_meta[molecules]"'
+        ) from error
