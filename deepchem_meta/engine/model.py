@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
@@ -36,6 +37,8 @@ class LearnerModel:
         The learner's variables, in its order.
     learned : list of bool
         Which of them are meta-learned: those of a floating dtype with ``trainable=True``.
+    float_dtype : numpy dtype
+        That of the first floating-point variable, which Python's numbers take.
     reader : BatchReader
         Turns the learner's batches into arrays and back.
 
@@ -63,7 +66,8 @@ class LearnerModel:
             for given, variable in zip(learner.variables, self.variables, strict=True)
         ]
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
-        self.reader = BatchReader(floats[0] if floats else "float32")
+        self.float_dtype = np.dtype(floats[0] if floats else "float32")
+        self.reader = BatchReader(self.float_dtype)
         self._has_state = hasattr(learner, "compute_model_and_state")
 
     def check_variables(self) -> None:

@@ -111,6 +111,8 @@ def _obstacle(graph: tf.Graph, nbytes: int, ragged: bool) -> str | None:
     for name in _op_types(graph):
         if _is_stateful(name):
             return f"the stateful op {name}"
+        if name.startswith("StatelessRandom"):
+            return f"random numbers, of which XLA draws others, from the op {name}"
         if name in _CONTROL_FLOW:
             return f"control flow, from the op {name}"
         if on_cpu and name.startswith(("Conv", "DepthwiseConv")):

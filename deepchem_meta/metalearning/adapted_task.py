@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
+from deepchem_meta.engine.model import LearnerModel
 
 __all__ = ["AdaptedTask"]
 
@@ -19,10 +21,14 @@ class AdaptedTask:
     ----------
     variables : list of tf.Tensor
         The adapted values.
+    model : LearnerModel
+        The learner.
+    support : tuple of numpy.ndarray
+        The arrays of the batch that the model is adapted to.
     compute : callable
         ``(variables, arrays of a batch) -> (loss, outputs)``.
-    reader : BatchReader
-        Turns batches into arrays.
+    compute_outputs : callable
+        ``(variables, x) -> outputs``.
 
     Attributes
     ----------
@@ -30,26 +36,40 @@ class AdaptedTask:
         The adapted value of each of the learner's variables, in the learner's order.
     """
 
-    def __init__(self, variables: Sequence[tf.Tensor], compute: Callable, reader: BatchReader):
+    def __init__(
+        self,
+        variables: Sequence[tf.Tensor],
+        model: LearnerModel,
+        support: Sequence[Any],
+        compute: Callable,
+        compute_outputs: Callable,
+    ):
         self.variables = list(variables)
+        self._model = model
+        self._support = support
         self._compute = compute
-        self._reader = reader
+        self._compute_outputs = compute_outputs
 
     def predict(self, inputs: Any) -> Any:
         """Return the model's outputs for a batch.
 
         Parameters
         ----------
-        inputs : list of arrays
-            A batch such as `get_batch` returns. Where targets are not known, put any of the
-            right shape: the outputs seldom depend on them.
+        inputs : array, or list or dict of arrays
+            For a `KerasLearner` the model's x, without targets, the first axis the example. For
+            any other learner a batch such as `get_batch` returns; where targets are not known, put
+            any of the right shape: the outputs seldom depend on them.
 
         Returns
         -------
-        list of tf.Tensor
-            The outputs of `compute_model` with ``training=False``.
+        tf.Tensor or list of tf.Tensor
+            The model's outputs with ``training=False``.
         """
-        return self.predict_on_batch(inputs)[1]
+        if not hasattr(self._model.learner, "compute_outputs"):
+            return self.predict_on_batch(inputs)[1]
+        # A reader of its own, since x alone is not the structure of a batch.
+        reader = BatchReader(self._model.float_dtype)
+        return self._compute_outputs(self.variables, reader.pack(reader.read(inputs, "`inputs`")))
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Return (loss, outputs) for a batch, as `MAML.predict_on_batch` does.
@@ -63,6 +83,33 @@ class AdaptedTask:
         -------
         loss : tf.Tensor
             A scalar.
-        outputs : list of tf.Tensor
+        outputs : tf.Tensor or list of tf.Tensor
         """
-        return self._compute(self.variables, self._reader.read(inputs, "`inputs`"))
+        return self._compute(self.variables, self._model.reader.read(inputs, "`inputs`"))
+
+    def to_model(self) -> keras.Model:
+        """Return the adapted model as a plain `keras.Model`, to predict with, save or train on.
+
+        BatchNormalization predicts with its moving averages there. With ``batch_norm="support"``
+        they are the support set's statistics, and with ``"running"`` those of meta-training, as in
+        `predict`. No model by itself can be "transductive", with the statistics of the batch it
+        predicts: it then gets the support set's.
+
+        Returns
+        -------
+        keras.Model
+            A copy; the meta-trained model stays as it is.
+
+        Raises
+        ------
+        TypeError
+            If the learner is not a `KerasLearner`, or Keras cannot copy its model.
+        """
+        learner = self._model.learner
+        if not hasattr(learner, "to_model"):
+            raise TypeError(
+                "`to_model` needs a learner that is a KerasLearner. "
+                f"Received: {type(learner).__name__}"
+            )
+        support = tf.nest.map_structure(tf.convert_to_tensor, self._support)
+        return learner.to_model(self.variables, self._model.reader.pack(support))

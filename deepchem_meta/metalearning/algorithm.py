@@ -135,6 +135,9 @@ class MetaAlgorithm:
             lambda batch: self._model.predict(self._model.values(), batch)
         )
         self._adapted_predictor = TracedOrEager(self._model.predict)
+        self._outputs_predictor = TracedOrEager(
+            lambda params, x: learner.compute_outputs(x, params)
+        )
         self._tried = False
 
     @property
@@ -473,7 +476,9 @@ class MetaAlgorithm:
         check_count("optimization_steps", steps)
         batch = self._model.reader.read(support, "`support`")
         variables = self._adapter(steps)(batch, self._scalars(), self._key(0))
-        return AdaptedTask(variables, self._adapted_predictor, self._model.reader)
+        return AdaptedTask(
+            variables, self._model, batch, self._adapted_predictor, self._outputs_predictor
+        )
 
     def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
         """Return the meta-gradient over some tasks without applying it.

@@ -1,0 +1,183 @@
+"""Keras losses and metrics over a model's outputs, in which padding does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+__all__ = ["OutputLoss", "compute_metric", "find_metrics"]
+
+_MEANS = ("sum_over_batch_size", "mean")
+
+
+class OutputLoss:
+    """The loss of a model's outputs, one or several.
+
+    Parameters
+    ----------
+    loss : str, callable or keras.losses.Loss, or a list or dict of them
+        A list or dict is as the model's outputs are, with None for an output that has no loss;
+        otherwise the same loss is taken of each output. Those of several outputs are added up.
+    outputs : nested structure of tf.Tensor
+        The model's outputs for some batch.
+
+    Raises
+    ------
+    ValueError
+        If Keras does not know the loss, or its structure is not that of the outputs.
+    """
+
+    def __init__(self, loss: Any, outputs: Any):
+        if isinstance(loss, (list, tuple, dict)):
+            try:
+                losses = tf.nest.flatten_up_to(outputs, loss)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    "`loss` must be one loss, or a list or dict of losses as the model's outputs "
+                    f"are. Received: {loss!r} for outputs of the structure {_shapes(outputs)}"
+                ) from error
+        else:
+            losses = [loss] * len(tf.nest.flatten(outputs))
+        self._losses = [
+            None if one is None else _as_loss(one, output.dtype)
+            for one, output in zip(losses, tf.nest.flatten(outputs), strict=True)
+        ]
+
+    def __call__(self, y: Any, outputs: Any, weights: tf.Tensor | None) -> tf.Tensor:
+        """Return the loss, a scalar.
+
+        Parameters
+        ----------
+        y : nested structure of tf.Tensor
+            The targets, as many as outputs.
+        outputs : nested structure of tf.Tensor
+            What the model gives.
+        weights : tensor of shape (examples, ...), optional
+            Sample weights. As in Keras the mean is over examples and not over weights, but those
+            with weight 0 do not count: padding leaves the loss as it is.
+        """
+        total = None
+        pairs = zip(self._losses, tf.nest.flatten(y), tf.nest.flatten(outputs), strict=True)
+        for loss, target, output in pairs:
+            if loss is None:
+                continue
+            value = tf.reduce_sum(loss(target, output, sample_weight=weights))
+            if weights is not None and loss.reduction in _MEANS:
+                counted = tf.reduce_mean(tf.cast(weights != 0, value.dtype))
+                value = tf.math.divide_no_nan(value, counted)
+            total = value if total is None else total + tf.cast(value, total.dtype)
+        return total
+
+    def check(self, y: Any, outputs: Any) -> None:
+        """Raise ValueError if targets and outputs do not fit the losses.
+
+        Keras would broadcast shapes that differ, and the loss would be of something else.
+        """
+        targets, found = tf.nest.flatten(y), tf.nest.flatten(outputs)
+        if len(targets) != len(found):
+            raise ValueError(
+                f"The tasks' y must be as the model's outputs are. Received: y of shapes "
+                f"{_shapes(y)} for outputs of shapes {_shapes(outputs)}"
+            )
+        for loss, target, output in zip(self._losses, targets, found, strict=True):
+            if loss is not None and not _fits(loss, target, output):
+                raise ValueError(
+                    f"Targets and outputs must fit the loss {loss.name}. Received: y of shape "
+                    f"{tuple(target.shape)} and dtype {target.dtype.name} for outputs of shape "
+                    f"{tuple(output.shape)} (the first axis is the example)"
+                )
+
+
+def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.metrics.Metric]:
+    """Return Keras metrics by name, function or object.
+
+    Parameters
+    ----------
+    metrics : list of str, callable or keras.metrics.Metric
+        "accuracy" means, as in `keras.Model.compile`, the one that fits the targets.
+    y, outputs : tf.Tensor
+        Targets and outputs of some batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not a list, Keras does not know one, or the model has several outputs.
+    """
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError(f"`metrics` must be a list. Received: metrics={metrics!r}")
+    if metrics and len(tf.nest.flatten(outputs)) != 1:
+        raise ValueError(
+            "`metrics` are of one output. Received: metrics for a model with outputs of shapes "
+            f"{_shapes(outputs)}"
+        )
+    found = []
+    for metric in metrics:
+        if metric in ("accuracy", "acc"):
+            metric = _accuracy(tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0])
+        try:
+            metric = keras.metrics.get(metric)
+        except ValueError as error:
+            raise ValueError(f"Keras knows no such metric. Received: {metric!r}") from error
+        if not isinstance(metric, keras.metrics.Metric):
+            metric = keras.metrics.MeanMetricWrapper(metric, name=metric.__name__)
+        found.append(metric)
+    return found
+
+
+def compute_metric(
+    metric: keras.metrics.Metric, y: tf.Tensor, outputs: tf.Tensor, weights: tf.Tensor | None
+) -> tf.Tensor:
+    """Return a metric of one batch, a float64 scalar, and leave its state alone."""
+    state = [tf.convert_to_tensor(value) for value in metric.stateless_reset_state()]
+    state = metric.stateless_update_state(state, y, outputs, sample_weight=weights)
+    return tf.cast(metric.stateless_result(state), tf.float64)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    """A function of (targets, outputs) as a Keras loss."""
+
+    def __init__(self, function: Callable, dtype: str):
+        super().__init__(name=getattr(function, "__name__", "loss"), dtype=dtype)
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)
+
+
+def _as_loss(loss: Any, dtype: tf.DType) -> keras.losses.Loss:
+    try:
+        found = keras.losses.get(loss)
+    except ValueError as error:
+        raise ValueError(f"Keras knows no such loss. Received: loss={loss!r}") from error
+    if isinstance(found, keras.losses.Loss):
+        return found
+    return _FunctionLoss(found, "float64" if dtype == tf.float64 else "float32")
+
+
+def _fits(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool:
+    """Whether a target has the shape that one of Keras' own losses wants; True for others."""
+    function = getattr(loss, "function", getattr(loss, "fn", None))
+    if not getattr(function or type(loss), "__module__", "").startswith("keras."):
+        return True
+    wanted, given = tuple(output.shape), tuple(target.shape)
+    if "sparse" in getattr(function, "__name__", loss.name):
+        labels = tf.cast(target, tf.int64)
+        known = bool(tf.reduce_all((labels >= 0) & (labels < wanted[-1])))
+        return known and given in (wanted[:-1], (*wanted[:-1], 1))
+    return wanted == given or (*given, 1) == wanted or given == (*wanted, 1)
+
+
+def _accuracy(y: tf.Tensor, output: tf.Tensor) -> keras.metrics.Metric:
+    """Return the accuracy that fits targets and outputs, as `keras.Model.compile` does."""
+    if output.shape[-1] == 1:
+        return keras.metrics.BinaryAccuracy(name="accuracy")
+    if len(y.shape) < len(output.shape) or y.shape[-1] == 1:
+        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    return keras.metrics.CategoricalAccuracy(name="accuracy")
+
+
+def _shapes(structure: Any) -> Any:
+    return tf.nest.map_structure(lambda tensor: tuple(tensor.shape), structure)

@@ -1,0 +1,68 @@
+"""What a source of tasks must be, and must give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta.tasks import DatasetTasks
+
+__all__ = ["as_source", "check_episodes"]
+
+
+def as_source(tasks: Any) -> Any:
+    """Return a source of tasks: a `tf.data.Dataset` becomes one, others are taken as they are.
+
+    Raises
+    ------
+    TypeError
+        If `tasks` is neither.
+    """
+    if isinstance(tasks, tf.data.Dataset):
+        return DatasetTasks(tasks)
+    if isinstance(tasks, type) or not callable(getattr(tasks, "sample", None)):
+        raise TypeError(
+            "`tasks` must be an object with `sample(n, rng)` or a tf.data.Dataset. "
+            f"Received: tasks={tasks!r}"
+        )
+    return tasks
+
+
+def check_episodes(episodes: Any) -> tuple:
+    """Return what a source of tasks gives, with sample weights in both sets if in either.
+
+    Parameters
+    ----------
+    episodes : tuple
+        ``(support, query)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not as `KerasLearner` describes.
+    """
+    rule = (
+        "A source of tasks must give (support, query), each (x, y) or (x, y, sample_weight) whose "
+        "arrays have the task as first axis and the example as second. Received: "
+    )
+    if not isinstance(episodes, (tuple, list)) or len(episodes) != 2:
+        raise TypeError(f"{rule}{type(episodes).__name__}")
+    batches = []
+    for name, batch in zip(("support", "query"), episodes, strict=True):
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            raise TypeError(f"{rule}{type(batch).__name__} as {name}")
+        leaves = tf.nest.flatten(batch)
+        shapes = [np.shape(leaf) for leaf in leaves]
+        if len({shape[:2] for shape in shapes}) != 1 or len(shapes[0]) < 2:
+            raise ValueError(f"{rule}{name} of shapes {shapes}")
+        batches.append(tuple(batch))
+    if len({len(batch) for batch in batches}) == 1:
+        return tuple(batches)
+    return tuple(
+        batch
+        if len(batch) == 3
+        else (*batch, np.ones(np.shape(tf.nest.flatten(batch)[0])[:2], "float32"))
+        for batch in batches
+    )

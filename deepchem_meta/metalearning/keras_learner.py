@@ -1,0 +1,368 @@
+"""Any Keras model over any source of tasks, as a learner."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deepchem_meta._checks import check_option
+from deepchem_meta.metalearning._batch_norm import MODES, batch_norm_mode, exact_moments
+from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
+from deepchem_meta.metalearning._task_source import as_source, check_episodes
+from deepchem_meta.metalearning.learner import MetaLearner
+
+__all__ = ["KerasLearner"]
+
+_SEED = "seed_generator_state"  # what Keras calls the state of a SeedGenerator
+_MOST_DRAWS = 4096  # of one SeedGenerator in one pass through the model
+
+
+class KerasLearner(MetaLearner):
+    """A Keras model and the tasks that it is to learn from.
+
+    Every weight of the model that is trainable is meta-learned. What the model changes itself
+    (moving averages) is carried through the steps of adaptation, and averaged over the tasks of a
+    meta-step. Dropout draws anew for every task, step of adaptation and meta-step, from the
+    algorithm's ``seed``.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Sequential, functional or subclassed, built or not; with one or several inputs and
+        outputs. Regularisation losses and those of ``add_loss`` are added to `loss`.
+    loss : str, callable or keras.losses.Loss, or a list or dict of them
+        As in ``keras.Model.compile``. As in Keras the loss of an example is multiplied by its
+        sample weight and the mean is over examples; those with weight 0 do not count.
+    tasks : object or tf.data.Dataset
+        Anything with ``sample(n, rng)``, such as the sources in `deepchem_meta.tasks`, which gives
+        `n` tasks as ``(support, query)``, each ``(x, y)`` or ``(x, y, sample_weight)`` whose first
+        axis is the task and whose second is the example; or a dataset of ``(support, query)``, a
+        task an element.
+    metrics : list of str, callable or keras.metrics.Metric, default ()
+        What `evaluate` reports besides the loss; of models with one output.
+    batch_norm : {"transductive", "support", "running"}, default "transductive"
+        Where BatchNormalization takes its statistics from.
+
+        - "transductive": always from the batch at hand, the query set's own in prediction, as in
+          the paper on MAML. Predictions for an example depend on those beside it.
+        - "support": from the task's support set, as the adapted model sees it, so that a single
+          example can be predicted.
+        - "running": from the batch at hand in training and from the moving averages in
+          prediction, as Keras does. They are updated during `fit`.
+
+        A layer with ``trainable=False`` uses its moving averages in all modes, as in Keras.
+
+    Attributes
+    ----------
+    model : keras.Model
+        As given. `fit` changes its weights; `adapt` and `evaluate` do not.
+    tasks : object
+        The source of tasks.
+    metrics : list of keras.metrics.Metric
+        As Keras objects.
+    batch_norm : str
+        As given.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no Keras model, or `tasks` has no `sample`.
+    ValueError
+        If the model cannot be built on the tasks' x or has no trainable weights; if what `sample`
+        gives is not as described; or if targets, outputs, loss and metrics do not fit together.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import deepchem_meta as dc
+    >>> model = keras.Sequential([keras.layers.Dense(40, "relu"), keras.layers.Dense(1)])
+    >>> learner = dc.metalearning.KerasLearner(model, "mse", dc.tasks.SinusoidTasks(shots=10))
+    >>> maml = dc.metalearning.MAML(learner, learning_rate=0.01, meta_batch_size=4)
+    >>> history = maml.fit(10)
+
+    References
+    ----------
+    Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
+    ICML 2017, https://arxiv.org/abs/1703.03400
+
+    Bronskill et al., "TaskNorm: Rethinking Batch Normalization for Meta-Learning", ICML 2020,
+    https://arxiv.org/abs/2003.03284, on what the modes of BatchNorm mean.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: Any,
+        tasks: Any,
+        *,
+        metrics: Sequence[Any] = (),
+        batch_norm: str = "transductive",
+    ):
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
+        self.batch_norm = check_option("batch_norm", batch_norm, MODES)
+        self.tasks = as_source(tasks)
+        self.model = model
+        self._rng = np.random.default_rng(random.randrange(2**31))
+        self._selected: Any = None
+        x, y, *_ = self._first_batch()
+        outputs = self._build(x)
+        self._trainable = list(model.trainable_variables)
+        self._fixed = list(model.non_trainable_variables)
+        if not self._trainable:
+            raise ValueError("`model` must have trainable weights. Received: a model with none.")
+        self._seeds = [i for i, v in enumerate(self.variables) if v.name == _SEED]
+        self._batch_norms = [
+            layer
+            for layer in model._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        self._loss = OutputLoss(loss, outputs)
+        self._loss.check(y, outputs)
+        self.metrics = find_metrics(metrics, y, outputs)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The model's variables: the trainable ones, then the others."""
+        return self._trainable + self._fixed
+
+    @property
+    def support_state(self) -> bool:
+        """Whether prediction needs statistics of the support set."""
+        return self.batch_norm == "support" and bool(self._batch_norms)
+
+    # The model.
+
+    def compute_model(
+        self, inputs: Any, variables: Sequence[tf.Tensor], training: bool
+    ) -> tuple[tf.Tensor, Any]:
+        """Compute the model for a batch, as `MetaLearner.compute_model` does.
+
+        Parameters
+        ----------
+        inputs : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``.
+        variables : list of tf.Tensor
+            A value for each of `variables`.
+        training : bool
+            Passed on to the model.
+
+        Returns
+        -------
+        loss : tf.Tensor
+            A scalar.
+        outputs : tf.Tensor or nested structure of tf.Tensor
+            What the model gives.
+        """
+        return self.compute_model_and_state(inputs, variables, training)[:2]
+
+    def compute_model_and_state(
+        self,
+        inputs: Any,
+        variables: Sequence[tf.Tensor],
+        training: bool,
+        *,
+        role: str = "query",
+        key: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
+        """Compute the model for a batch, and its state after that.
+
+        Parameters
+        ----------
+        inputs, variables, training
+            As in `compute_model`.
+        role : {"support", "query"}, default "query"
+            Which set of its task the batch is; see ``batch_norm``.
+        key : int64 tensor of shape (4,), optional
+            What Dropout draws from; without one it draws from the model's own seeds.
+
+        Returns
+        -------
+        loss : tf.Tensor
+            A scalar.
+        outputs : tf.Tensor or nested structure of tf.Tensor
+            What the model gives.
+        variables : list of tf.Tensor
+            The values with the model's state as the computation leaves it.
+        """
+        x, y, *weights = inputs
+        weights = weights[0] if weights else None
+        outputs, variables, extra = self._call(x, variables, training, role, key, weights)
+        loss = self._loss(y, outputs, weights)
+        for term in extra:
+            loss += tf.cast(term, loss.dtype)
+        return loss, outputs, variables
+
+    def compute_outputs(self, x: Any, variables: Sequence[tf.Tensor]) -> Any:
+        """Return the model's outputs, which need no targets.
+
+        Parameters
+        ----------
+        x : nested structure of tf.Tensor
+            The model's inputs, the first axis the example.
+        variables : list of tf.Tensor
+            A value for each of `variables`.
+        """
+        return self._call(x, variables, False, "query", None, None)[0]
+
+    def compute_metrics(self, inputs: Any, outputs: Any) -> dict[str, tf.Tensor]:
+        """Return each of `metrics` for a batch and the model's outputs for it.
+
+        Parameters
+        ----------
+        inputs : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``.
+        outputs : tf.Tensor
+            What the model gives for it.
+
+        Returns
+        -------
+        dict of float64 scalar
+            By the metrics' names.
+        """
+        _, y, *weights = inputs
+        weights = weights[0] if weights else None
+        (target,), (output,) = (tf.nest.flatten(part) for part in (y, outputs))
+        return {m.name: compute_metric(m, target, output, weights) for m in self.metrics}
+
+    def to_model(self, variables: Sequence[tf.Tensor], support: Any) -> keras.Model:
+        """Return a copy of the model with given weights.
+
+        Parameters
+        ----------
+        variables : list of tf.Tensor
+            A value for each of `variables`.
+        support : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``: the batch whose statistics BatchNormalization
+            has in the copy if ``batch_norm`` is "transductive", which no model by itself can be.
+
+        Returns
+        -------
+        keras.Model
+
+        Raises
+        ------
+        TypeError
+            If Keras cannot copy the model.
+        """
+        if self.batch_norm == "transductive" and self._batch_norms:
+            x, _, *weights = support
+            weights = weights[0] if weights else None
+            variables = self._call(
+                x, variables, False, "support", None, weights, batch_norm="support"
+            )[1]
+        copy = self._copy()
+        values = {id(v): value for v, value in zip(self.variables, variables, strict=True)}
+        for weight, mine in zip(copy.weights, self.model.weights, strict=True):
+            weight.assign(values[id(mine)])
+        return copy
+
+    # The tasks.
+
+    def sample_tasks(self, n: int, rng: np.random.Generator) -> tuple:
+        """Draw tasks.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.Generator
+            What to draw from.
+
+        Returns
+        -------
+        support, query : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``, the first axis the task.
+        """
+        return check_episodes(self.tasks.sample(n, rng))
+
+    def select_task(self) -> None:
+        """Draw a task for `get_batch`."""
+        self._selected = self.sample_tasks(1, self._rng)
+
+    def get_batch(self) -> tuple:
+        """Return the support set of the selected task; `train_on_current_task` calls this."""
+        if self._selected is None:
+            self.select_task()
+        return tf.nest.map_structure(lambda array: array[0], self._selected[0])
+
+    def get_state(self) -> Any:
+        """Return where the source of tasks stands, if it keeps a place of its own."""
+        get_state = getattr(self.tasks, "get_state", None)
+        return get_state() if get_state else None
+
+    def set_state(self, state: Any) -> None:
+        """Put the source of tasks back to where it stood."""
+        self.tasks.set_state(state)
+
+    def _first_batch(self) -> tuple:
+        """Return the support batch of some task, as tensors."""
+        peek = getattr(self.tasks, "peek", None)
+        episodes = peek() if peek else self.tasks.sample(1, np.random.default_rng(0))
+        support, _ = check_episodes(episodes)
+        return tf.nest.map_structure(lambda array: tf.convert_to_tensor(array[0]), support)
+
+    def _build(self, x: Any) -> Any:
+        """Build the model if it is not, and return its outputs for some batch."""
+        try:
+            return self.model(x, training=False)
+        except Exception as error:
+            shapes = tf.nest.map_structure(lambda array: tuple(array.shape), x)
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                "`model` cannot be computed on the tasks' x. "
+                f"Received: x of shapes {shapes} (the first axis is the example): {reason}"
+            ) from error
+
+    def _call(self, x, variables, training, role, key, weights, batch_norm=None):
+        """Return (outputs, variables with the state after the call, losses of layers)."""
+        values = list(variables)
+        if key is not None:
+            for index, seed in zip(self._seeds, _seeds(key, len(self._seeds)), strict=True):
+                values[index] = seed
+        scope = keras.StatelessScope(
+            list(zip(self.variables, values, strict=True)), collect_losses=True
+        )
+        mode = batch_norm_mode(self._batch_norms, batch_norm or self.batch_norm, role, weights)
+        with exact_moments(), mode, scope:
+            outputs = self.model(x, training=training)
+            losses = self.model.losses
+        after = list(variables)
+        for index in range(len(self._trainable), len(after)):
+            new = scope.get_current_value(self.variables[index])
+            if index not in self._seeds and new is not None and new is not values[index]:
+                after[index] = tf.cast(new, variables[index].dtype)
+        return outputs, after, losses
+
+    def _copy(self) -> keras.Model:
+        try:
+            if (
+                isinstance(self.model, keras.Sequential)
+                or type(self.model).__name__ == "Functional"
+            ):
+                return keras.models.clone_model(self.model)
+            copy = type(self.model).from_config(self.model.get_config())
+            copy(tf.nest.map_structure(tf.convert_to_tensor, self._first_batch()[0]))
+        except Exception as error:
+            raise TypeError(
+                "The model cannot be copied: every layer and model that you have written must have "
+                "a `get_config` that returns its constructor's arguments. "
+                f"Received: {type(self.model).__name__}: {error}"
+            ) from error
+        return copy
+
+
+def _seeds(key: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """Return a state for each of the model's SeedGenerators, from the key of a pass."""
+    if not count:
+        return []
+    folded = tf.cast(tf.stack([key[0] % (2**31 - 1), tf.zeros((), tf.int64)]), tf.int32)
+    for number in tf.unstack(key[1:]):
+        folded = tf.random.fold_in(folded, tf.cast(number, tf.int32))
+    first = tf.cast(folded[0], tf.int64)
+    return [tf.stack([first, tf.constant(i * _MOST_DRAWS, tf.int64)]) for i in range(count)]
