@@ -24,12 +24,14 @@ class BatchReader:
     ----------
     float_dtype : numpy dtype
         The dtype of Python floats.
+    lengths_differ : bool, default False
+        Whether batches may have different numbers of arrays, with and without sample weights, say.
     """
 
-    def __init__(self, float_dtype: np.dtype):
+    def __init__(self, float_dtype: np.dtype, lengths_differ: bool = False):
         self._float_dtype = np.dtype(float_dtype)
-        self._structure: Any = None
-        self._count: int | None = None
+        self.lengths_differ = lengths_differ
+        self._structures: dict[int, Any] = {}
 
     def read(self, batch: Any, source: str = "get_batch()") -> tuple[np.ndarray, ...]:
         """Return the arrays of `batch`.
@@ -37,7 +39,7 @@ class BatchReader:
         Parameters
         ----------
         batch : array, or list, tuple or dict of arrays
-            As the user gives it. The first one read sets the structure.
+            As the user gives it. The first one of its length sets the structure.
         source : str
             Where it comes from, for messages.
 
@@ -50,23 +52,24 @@ class BatchReader:
         TypeError
             If an array's dtype cannot be a tensor.
         ValueError
-            If the batch is empty, or has another number of arrays than the first.
+            If the batch is empty, or has a number of arrays that it must not have.
         """
         structure, leaves = _flatten(batch)
-        if self._count is None:
+        if len(leaves) not in self._structures:
             if not leaves:
                 raise ValueError(f"{source} must give at least one array. Received: {batch!r}")
-            self._structure, self._count = structure, len(leaves)
-        elif len(leaves) != self._count:
-            raise ValueError(
-                f"{source} must have {self._count} arrays, as the first batch had. "
-                f"Received: {len(leaves)}"
-            )
+            if self._structures and not self.lengths_differ:
+                (count,) = self._structures
+                raise ValueError(
+                    f"{source} must have {count} arrays, as the first batch had. "
+                    f"Received: {len(leaves)}"
+                )
+            self._structures[len(leaves)] = structure
         return tuple([self._array(leaf, index, source) for index, leaf in enumerate(leaves)])
 
     def pack(self, arrays: Sequence[Any]) -> Any:
-        """Return `arrays` in the structure of the first batch read."""
-        return tf.nest.pack_sequence_as(self._structure, list(arrays))
+        """Return `arrays` in the structure of the first batch of that many arrays."""
+        return tf.nest.pack_sequence_as(self._structures[len(arrays)], list(arrays))
 
     def _array(self, leaf: Any, index: int, source: str) -> np.ndarray:
         array = leaf if type(leaf) is np.ndarray else self._convert(leaf, index, source)

@@ -67,7 +67,9 @@ class LearnerModel:
         ]
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
         self.float_dtype = np.dtype(floats[0] if floats else "float32")
-        self.reader = BatchReader(self.float_dtype)
+        # A learner whose batches may or may not have sample weights says so.
+        weighted = getattr(learner, "takes_sample_weights", False)
+        self.reader = BatchReader(self.float_dtype, lengths_differ=weighted)
         self._has_state = hasattr(learner, "compute_model_and_state")
 
     def check_variables(self) -> None:
@@ -81,6 +83,11 @@ class LearnerModel:
                 f"Received: {len(now)} variables, after {len(self.variables)} variables "
                 "when the algorithm was made."
             )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the variables."""
+        return sum(v.shape.num_elements() * v.dtype.size for v in self.variables)
 
     def values(self) -> list[tf.Tensor]:
         """Read the variables; under a `tf.GradientTape` the reads are recorded."""
@@ -143,6 +150,11 @@ class LearnerModel:
     def predict(self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor]) -> tuple:
         """Return (loss, outputs) with ``training=False``."""
         return self.compute(params, batch, False)[:2]
+
+    def metrics(self, batch: Sequence[tf.Tensor], outputs: Any) -> dict[str, tf.Tensor]:
+        """Return the learner's metrics of a batch, by name, if it has any."""
+        compute = getattr(self.learner, "compute_metrics", None)
+        return compute(self.reader.pack(batch), outputs) if compute else {}
 
     def settle(self, params: Sequence[tf.Tensor], support: TaskBatch) -> list[tf.Tensor]:
         """Return adapted values with the state that prediction is to use.

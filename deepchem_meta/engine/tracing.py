@@ -26,14 +26,15 @@ class TracedOrEager:
     Parameters
     ----------
     function : callable
-        Of nested structures of arrays, always of the same structure.
+        Of nested structures of arrays.
     """
 
     def __init__(self, function: Callable):
         self._function = function
         self._traceable = True
-        self._first: tuple[tuple, Callable] | None = None
-        self._general: tuple[tuple, Callable] | None = None
+        # By the number of arrays: the kinds of arrays that a trace is for, and the trace.
+        self._first: dict[int, tuple[list, Callable]] = {}
+        self._general: dict[int, tuple[list, Callable]] = {}
 
     def __call__(self, *args: Any) -> Any:
         """Return what the function gives for `args`, nested structures of arrays."""
@@ -51,16 +52,17 @@ class TracedOrEager:
     def _trace(self, args: tuple) -> Callable:
         """Return a traced function that takes `args`, a new one if need be."""
         leaves = tf.nest.flatten(args)
+        count = len(leaves)
         kinds = [(x.dtype, tuple(x.shape)) for x in leaves]
-        if self._first is None:
-            self._first = kinds, self._concrete(args, kinds)
-        if kinds == self._first[0]:
-            return self._first[1]
-        known = self._general[0] if self._general else self._first[0]
+        if count not in self._first:
+            self._first[count] = kinds, self._concrete(args, kinds)
+        if kinds == self._first[count][0]:
+            return self._first[count][1]
+        known = self._general.get(count, self._first[count])[0]
         general = [_relax(a, b) for a, b in zip(known, kinds, strict=True)]
-        if self._general is None or general != known:
-            self._general = general, self._concrete(args, general)
-        return self._general[1]
+        if count not in self._general or general != known:
+            self._general[count] = general, self._concrete(args, general)
+        return self._general[count][1]
 
     def _concrete(self, args: tuple, kinds: list) -> Callable:
         specs = [tf.TensorSpec(shape, dtype) for dtype, shape in kinds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +14,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.engine.evaluating import EpisodeChunks, OverManyTasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.engine.optimizer import MetaOptimizer
@@ -21,6 +22,8 @@ from deepchem_meta.engine.progress import ModelProxy, Progress
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
+from deepchem_meta.evaluation import Evaluation
+from deepchem_meta.metalearning._task_source import as_source, check_episodes
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
 
@@ -131,6 +134,7 @@ class MetaAlgorithm:
         )
         self._trainers: dict[Hashable, MetaTrainer] = {}
         self._adapters: dict[Hashable, TracedOrEager] = {}
+        self._evaluators: dict[Hashable, OverManyTasks] = {}
         self._predictor = TracedOrEager(
             lambda batch: self._model.predict(self._model.values(), batch)
         )
@@ -297,6 +301,19 @@ class MetaAlgorithm:
         adapted = self._adapt(params, support, numbers, self.optimization_steps)
         losses = [support.loss(before), support.loss(adapted), query.loss(before)]
         return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
+
+    def _evaluate_task(self, support, query, numbers, key, steps, with_outputs):
+        """Return the query loss, metrics and outputs after each number of steps, stacked."""
+        support, query = self._batches(support, query, key)
+        params = self._model.values()
+        rows = []
+        for count in steps:
+            adapted = self._adapt(params, support, numbers, count)
+            loss, outputs = self._model.predict(adapted, query.arrays)
+            values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
+            values = {name: tf.cast(value, tf.float64) for name, value in values.items()}
+            rows.append((values, outputs if with_outputs else ()))
+        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
 
     def _batches(self, support, query, key):
         return TaskBatch(self._model, support, "support", key), TaskBatch(
@@ -480,6 +497,78 @@ class MetaAlgorithm:
             variables, self._model, batch, self._adapted_predictor, self._outputs_predictor
         )
 
+    def evaluate(
+        self,
+        tasks: Any,
+        *,
+        n_tasks: int = 600,
+        optimization_steps: Sequence[int] = (0, 1, 5, 10),
+        seed: int = 0,
+    ) -> Evaluation:
+        """Adapt to held-out tasks, each from the meta-learned variables, and score the query sets.
+
+        The learner is left as it is.
+
+        Parameters
+        ----------
+        tasks : object or tf.data.Dataset
+            A source of tasks as `KerasLearner` takes it. For any other learner ``sample(n, rng)``
+            returns (support, query) in the structure of its batches, with the task as first axis.
+        n_tasks : int, default 600
+            Tasks to adapt to. Of a source that names its tasks (`AssayTasks`) each occurs equally
+            often, so the number is rounded up to full rounds.
+        optimization_steps : sequence of int, default (0, 1, 5, 10)
+            Steps of adaptation after which to score.
+        seed : int, default 0
+            What the tasks are drawn from. The same seed gives every algorithm the same ones.
+
+        Returns
+        -------
+        Evaluation
+            The loss, the metrics of a `KerasLearner` and the scores of the source (`AssayTasks`
+            has ROC-AUC and average precision), for each task and number of steps.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+        """
+        source = as_source(tasks)
+        check_count("n_tasks", n_tasks, minimum=1)
+        check_count("seed", seed)
+        if not isinstance(optimization_steps, Iterable) or not (steps := tuple(optimization_steps)):
+            raise ValueError(
+                "`optimization_steps` must be a sequence of int. "
+                f"Received: optimization_steps={optimization_steps!r}"
+            )
+        for count in steps:
+            check_count("optimization_steps", count)
+        scores = dict(getattr(source, "scores", {}))
+        over_tasks = self._evaluator(steps, bool(scores))
+        chunks = EpisodeChunks(source, n_tasks, seed)
+        parts: list[dict[str, np.ndarray]] = []
+        for *batches, count in chunks:
+            support, query = (
+                self._model.reader.read(batch, "`tasks`") for batch in self._checked(batches)
+            )
+            keys = np.array(
+                [(seed, 0, len(parts) * len(support[0]) + i) for i in range(len(support[0]))]
+            )
+            values, outputs = over_tasks(support, query, self.task_numbers(), keys)
+            for name, score in scores.items():
+                values[name] = _score(score, self._model.reader.pack(query), outputs)
+            parts.append({name: array[:count] for name, array in values.items()})
+        settings = {"algorithm": type(self).__name__}
+        if hasattr(self.learner, "batch_norm"):
+            settings["batch_norm"] = self.learner.batch_norm
+        return Evaluation(
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+            steps,
+            seed=seed,
+            task_names=chunks.names,
+            settings=settings,
+        )
+
     def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
         """Return the meta-gradient over some tasks without applying it.
 
@@ -555,6 +644,21 @@ class MetaAlgorithm:
             )
         return self._trainers[key]
 
+    def _evaluator(self, steps: tuple[int, ...], with_outputs: bool) -> OverManyTasks:
+        """Return the function that scores adaptation to many tasks."""
+        key = (self.traced_choices(), steps, with_outputs)
+        if key not in self._evaluators:
+            self._evaluators[key] = OverManyTasks(
+                lambda *task: self._evaluate_task(*task, steps, with_outputs),
+                task_execution=self._options["task_execution"],
+                nbytes=self._model.nbytes,
+            )
+        return self._evaluators[key]
+
+    def _checked(self, batches: Sequence[Any]) -> Sequence[Any]:
+        """Return (support, query) of a source as the learner is to get them."""
+        return check_episodes(batches) if self._model.reader.lengths_differ else batches
+
     def _adapter(self, steps: int) -> TracedOrEager:
         """Return the function that adapts to one task in `steps` steps."""
         key = (self.traced_choices(), steps)
@@ -594,3 +698,24 @@ def _make_sampler(model: LearnerModel, seed: tf.Variable) -> LearnerSampler | Ta
     """Return what draws episodes: many at once if the learner can, else one by one."""
     many = callable(getattr(model.learner, "sample_tasks", None))
     return TaskSampler(model, seed) if many else LearnerSampler(model)
+
+
+def _score(score: Callable, query: Any, outputs: np.ndarray) -> np.ndarray:
+    """Return a source's score of each task and number of steps.
+
+    Parameters
+    ----------
+    score : callable
+        ``(targets, outputs, sample weights or None) -> float``.
+    query : tuple of numpy.ndarray
+        (x, y) or (x, y, sample_weight), the first axis the task.
+    outputs : array of shape (tasks, steps, examples, ...)
+    """
+    _, y, *weights = query
+    weights = np.asarray(weights[0]) if weights else [None] * len(outputs)
+    return np.array(
+        [
+            [score(target, one, weight) for one in steps]
+            for target, steps, weight in zip(np.asarray(y), outputs, weights, strict=True)
+        ]
+    )

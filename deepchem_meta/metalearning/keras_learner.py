@@ -94,6 +94,8 @@ class KerasLearner(MetaLearner):
     https://arxiv.org/abs/2003.03284, on what the modes of BatchNorm mean.
     """
 
+    takes_sample_weights = True
+
     def __init__(
         self,
         model: keras.Model,

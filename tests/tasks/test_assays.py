@@ -335,7 +335,7 @@ class TestMolecules:
         unreadable = set(tasks.dropped_smiles)
         for assay, name in enumerate(tasks.names):
             kept = [row[name] for row in rows if row["smiles"] not in unreadable]
-            support, query = tasks.sample(1, np.random.default_rng(0), assays=[assay])
+            _, query = tasks.sample(1, np.random.default_rng(0), assays=[assay])
             there = query[2][0] > 0
             for value in ("0", "1"):
                 found = (query[1][0, there, 0] == int(value)).sum() + 10

@@ -104,19 +104,18 @@ def test_rotations_are_classes():
     np.testing.assert_array_equal(x, before)
     turned = [np.rot90(image, quarters) for quarters in range(4)]
     seen = collections.Counter()
-    for (images, _), (queries, _) in [(support, query)]:
-        for task, asked in zip(images, queries, strict=True):
-            kinds = []
-            for position, picture in enumerate(task):
-                row = int(picture.min() // 100)
-                quarters = [np.array_equal(picture - 100 * row, t) for t in turned].index(True)
-                kinds.append((LABELS[row], quarters))
-                for other in asked[2 * position : 2 * position + 2]:
-                    number = int(other.min() // 100)
-                    assert LABELS[number] == LABELS[row] and number != row
-                    np.testing.assert_array_equal(other - 100 * number, turned[quarters])
-            assert len(set(kinds)) == 3
-            seen.update(kinds)
+    for task, asked in zip(support[0], query[0], strict=True):
+        kinds = []
+        for position, picture in enumerate(task):
+            row = int(picture.min() // 100)
+            quarters = [np.array_equal(picture - 100 * row, t) for t in turned].index(True)
+            kinds.append((LABELS[row], quarters))
+            for other in asked[2 * position : 2 * position + 2]:
+                number = int(other.min() // 100)
+                assert LABELS[number] == LABELS[row] and number != row
+                np.testing.assert_array_equal(other - 100 * number, turned[quarters])
+        assert len(set(kinds)) == 3
+        seen.update(kinds)
     assert len(seen) == 24
     assert min(seen.values()) > 35  # of 62.5 expected
 

@@ -21,8 +21,8 @@ def test_far_from_the_ec50_there_is_no_overflow():
 def test_ranges():
     tasks = DoseResponseTasks(30, top=(-1.0, -0.5), log_ec50=(-7, -6), noise=0)
     curves = tasks.draw(1000, np.random.default_rng(0))
-    assert -7 <= curves["log_ec50"].min() and curves["log_ec50"].max() <= -6
-    assert -1 <= curves["top"].min() and curves["top"].max() <= -0.5
+    assert curves["log_ec50"].min() >= -7 and curves["log_ec50"].max() <= -6
+    assert curves["top"].min() >= -1 and curves["top"].max() <= -0.5
     (x, y), _ = tasks.sample(1000, np.random.default_rng(0))
-    assert -9 <= x.min() and x.max() <= -4
-    assert -1 <= y.min() and y.max() <= 0.1  # between bottom and top
+    assert x.min() >= -9 and x.max() <= -4
+    assert y.min() >= -1 and y.max() <= 0.1  # between bottom and top

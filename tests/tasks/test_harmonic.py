@@ -28,6 +28,6 @@ def test_distributions():
     for name in ("amplitude1", "amplitude2"):
         np.testing.assert_allclose(curves[name].std(), 2.0, rtol=0.03)
         assert abs(curves[name].mean()) < 0.06
-    assert 5.0 <= curves["frequency"].min() and curves["frequency"].max() <= 7.0
-    assert 0.0 <= curves["phase1"].min() and curves["phase2"].max() <= 2 * np.float32(math.pi)
+    assert curves["frequency"].min() >= 5.0 and curves["frequency"].max() <= 7.0
+    assert curves["phase1"].min() >= 0.0 and curves["phase2"].max() <= 2 * np.float32(math.pi)
     assert not np.array_equal(curves["phase1"], curves["phase2"])

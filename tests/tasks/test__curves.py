@@ -53,8 +53,8 @@ def test_noise_of_queries(source):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_repr_makes_the_same_source(source):
-    tasks = source(2, shots := 3) if source is HarmonicTasks else source(2, queries=(shots := 3))
-    assert tasks.queries == shots
+    tasks = source(2, queries=3)
+    assert repr(tasks).startswith(f"{source.__name__}(shots=2, queries=3, ")
     assert repr(eval(repr(tasks))) == repr(tasks)
 
 

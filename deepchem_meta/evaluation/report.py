@@ -1,0 +1,198 @@
+"""The record that `evaluate` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from deepchem_meta.evaluation.intervals import mean_and_interval
+
+__all__ = ["Evaluation"]
+
+
+class Evaluation:
+    """Loss and metrics on the query sets of held-out tasks, over steps of adaptation.
+
+    Printed, it is a table of means and 95% intervals.
+
+    Parameters
+    ----------
+    values : dict of float64 array of shape (n_tasks, steps)
+        The loss, by the name "loss", and each metric.
+    optimization_steps : tuple of int
+        Steps of adaptation, one for each column.
+    seed : int
+        What the tasks were drawn from.
+    task_names : list of str, optional
+        Of a source that names its tasks (`AssayTasks`): the name of each row's task, in rounds in
+        which each occurs once.
+    settings : dict, optional
+        What else belongs to the figures, such as the mode of BatchNorm.
+
+    Attributes
+    ----------
+    loss : float64 array of shape (n_tasks, len(optimization_steps))
+        The query loss of each task.
+    metrics : dict of float64 array of shape (n_tasks, len(optimization_steps))
+        By name.
+    optimization_steps : tuple of int
+        As given.
+    n_tasks : int
+        Tasks adapted to.
+    seed : int
+        As given.
+    task_names : list of str or None
+        As given.
+    settings : dict
+        As given.
+    unit : {"tasks", "draws"}
+        What the intervals are over: tasks or, where tasks are named, draws of a support set for
+        each of them.
+
+    Notes
+    -----
+    Intervals are 1.96 standard errors, or Student's t below 30 values.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, np.ndarray],
+        optimization_steps: Sequence[int],
+        *,
+        seed: int,
+        task_names: Sequence[str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ):
+        self.metrics = {name: np.asarray(array, np.float64) for name, array in values.items()}
+        self.loss = self.metrics.pop("loss")
+        self.optimization_steps = tuple(optimization_steps)
+        self.seed = seed
+        self.task_names = None if task_names is None else list(task_names)
+        self.settings = dict(settings or {})
+        self.n_tasks = len(self.loss)
+        self.unit = "tasks" if task_names is None else "draws"
+
+    @property
+    def mean(self) -> dict[str, np.ndarray]:
+        """The mean of the loss and of each metric, float64 arrays of shape (steps,)."""
+        return {name: mean_and_interval(self._units(name))[0] for name in self._values()}
+
+    @property
+    def ci95(self) -> dict[str, np.ndarray]:
+        """Half the width of the 95% interval of each mean, float64 arrays of shape (steps,)."""
+        return {name: mean_and_interval(self._units(name))[1] for name in self._values()}
+
+    def by_task(self, metric: str = "loss") -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return the mean and half the interval over draws of each named task.
+
+        Parameters
+        ----------
+        metric : str, default "loss"
+            "loss" or the name of a metric.
+
+        Returns
+        -------
+        dict of (mean, half_width)
+            By the task's name, float64 arrays of shape (steps,).
+
+        Raises
+        ------
+        ValueError
+            If the source does not name its tasks, or the metric is not known.
+        """
+        if self.task_names is None:
+            raise ValueError(
+                "`by_task` needs a source that names its tasks. Received: tasks without names."
+            )
+        values = self._value(metric)
+        names = np.array(self.task_names)
+        return {name: mean_and_interval(values[names == name]) for name in dict.fromkeys(names)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as numbers, strings, lists and dicts, ready for JSON."""
+        return {
+            "optimization_steps": list(self.optimization_steps),
+            "n_tasks": self.n_tasks,
+            "seed": self.seed,
+            "unit": self.unit,
+            "settings": self.settings,
+            "task_names": self.task_names,
+            "mean": {name: mean.tolist() for name, mean in self.mean.items()},
+            "ci95": {name: half.tolist() for name, half in self.ci95.items()},
+            "values": {name: values.tolist() for name, values in self._values().items()},
+        }
+
+    def plot(self, metric: str | None = None, ax: Any = None, label: str | None = None) -> Any:
+        """Draw a metric over the steps of adaptation, with its interval.
+
+        Parameters
+        ----------
+        metric : str, optional
+            "loss" or the name of a metric; by default the first metric, or the loss if there is
+            none.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+        label : str, optional
+            For the legend.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not there: ``pip install "deepchem_meta[plot]"``.
+        """
+        from deepchem_meta import plotting
+
+        metric = metric or next(iter(self.metrics), "loss")
+        self._value(metric)
+        label = label or self.settings.get("algorithm", metric)
+        return plotting.plot_adaptation({label: self}, metric, ax=ax)
+
+    def __str__(self) -> str:
+        names = list(self._values())
+        rows = [("steps", *names)]
+        mean, half = self.mean, self.ci95
+        for index, steps in enumerate(self.optimization_steps):
+            cells = (f"{mean[name][index]:.4g} ± {half[name][index]:.2g}" for name in names)
+            rows.append((str(steps), *cells))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+        return "\n".join([self._headline(), *lines])
+
+    __repr__ = __str__
+
+    def _headline(self) -> str:
+        settings = "".join(f", {name} {value}" for name, value in self.settings.items())
+        if self.task_names is None:
+            what, n = f"{self.n_tasks} tasks", self.n_tasks
+        else:
+            kinds = len(set(self.task_names))
+            n = self.n_tasks // kinds
+            what = f"{kinds} tasks, {n} draws of each"
+        how = "Student's t" if n < 30 else "1.96 standard errors"
+        return f"{what}, seed {self.seed}{settings}; mean ± 95% interval over {self.unit} ({how})"
+
+    def _values(self) -> dict[str, np.ndarray]:
+        return {"loss": self.loss, **self.metrics}
+
+    def _value(self, metric: str) -> np.ndarray:
+        values = self._values()
+        if metric not in values:
+            raise ValueError(f"`metric` must be one of {list(values)}. Received: {metric!r}")
+        return values[metric]
+
+    def _units(self, metric: str) -> np.ndarray:
+        """Return what is independent: a row a task or, where tasks are named, a row a draw."""
+        values = self._value(metric)
+        if self.task_names is None:
+            return values
+        kinds = len(set(self.task_names))
+        return values.reshape(-1, kinds, values.shape[-1]).mean(axis=1)
