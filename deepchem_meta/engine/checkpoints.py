@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["CheckpointStore", "open_model_dir"]
+__all__ = ["Best", "CheckpointStore", "open_model_dir"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _STATE = "progress/.ATTRIBUTES/py_state"
@@ -129,6 +129,13 @@ class CheckpointStore:
         manager = tf.train.CheckpointManager(self._checkpoint, self._model_dir, max_to_keep)
         return manager.save(checkpoint_number=number)
 
+    def sampling(self) -> Any:
+        """Return what the newest readable checkpoint holds as `sampling`, None without any."""
+        if not self._paths():
+            return None
+        values = self._read_newest()
+        return json.loads(values.get(_STATE, b"{}"), object_hook=_decode).get("sampling")
+
     def restore(self) -> Any:
         """Assign what the newest readable checkpoint holds, and return its `sampling`.
 
@@ -220,6 +227,43 @@ class CheckpointStore:
                 "The checkpoint belongs to another learner; nothing was restored. Received:\n  "
                 + "\n  ".join(problems)
             )
+
+
+class Best:
+    """Keeps the checkpoint of which a score was best, in a run and those that go on from it.
+
+    Parameters
+    ----------
+    store : CheckpointStore
+        Where to save.
+    monitor : str
+        The score's name. The smallest is the best of names with loss, error, mae, mse or rmse,
+        else the largest.
+    known : list of str
+        The names there are.
+
+    Raises
+    ------
+    ValueError
+        If there is no such score.
+    """
+
+    def __init__(self, store: CheckpointStore, monitor: str, known: Sequence[str]):
+        if monitor not in known:
+            raise ValueError(f"`save_best` must be one of {list(known)}. Received: {monitor!r}")
+        self._store = store
+        self._monitor = monitor
+        falls = any(word in monitor for word in ("loss", "error", "mae", "mse"))
+        self._sign = -1.0 if falls else 1.0
+        before = store.sampling() or {}
+        self._best = before.get(monitor)
+
+    def update(self, logs: dict[str, float]) -> None:
+        """Save if the score is the best so far."""
+        value = logs[self._monitor]
+        if self._best is None or self._sign * value > self._sign * self._best:
+            self._best = value
+            self._store.save(1, {self._monitor: value})
 
 
 class _Progress(tf.train.experimental.PythonState):

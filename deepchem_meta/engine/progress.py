@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -56,8 +56,8 @@ class ModelProxy:
 class Progress:
     """Reports meta-steps to Keras callbacks.
 
-    An epoch is 1,000 meta-steps, the last one may be shorter. Its logs are the means of `LOGS` over
-    its steps, and of `MEASURES` over every 200th of them, from the first on.
+    The last epoch may be shorter than the others. Its logs are the means of `LOGS` over its steps,
+    of `MEASURES` over every 200th of them, from the first on, and what `validate` gives at its end.
 
     Parameters
     ----------
@@ -67,24 +67,40 @@ class Progress:
     verbose : {"auto", 0, 1, 2}
         A progress bar (1), a line an epoch (2) or silence (0); "auto" is 1 on a terminal, else 0.
     model : ModelProxy
+    epoch : int, default 1000
+        Meta-steps of an epoch.
+    validate : callable, optional
+        Is called at the end of each epoch and gives logs.
     """
 
-    def __init__(self, steps: int, callbacks: Any, verbose: Any, model: ModelProxy):
+    def __init__(
+        self,
+        steps: int,
+        callbacks: Any,
+        verbose: Any,
+        model: ModelProxy,
+        *,
+        epoch: int = EPOCH,
+        validate: Callable[[], dict[str, float]] = dict,
+    ):
         if verbose == "auto":
             verbose = 1 if sys.stdout.isatty() else 0
         self._steps = steps
         self._model = model
         self._done = 0
-        self._rows = np.zeros((EPOCH, len(LOGS)))
+        self._epoch = epoch
+        self._validate = validate
+        self._rows = np.zeros((epoch, len(LOGS)))
         self._measures: list[np.ndarray] = []
-        self._params = {"verbose": verbose, "epochs": -(-steps // EPOCH)}
+        self._last_logs: dict[str, float] = {}
+        self._params = {"verbose": verbose, "epochs": -(-steps // epoch)}
         self._callbacks = keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
             add_progbar=bool(verbose),
             model=model,
             **self._params,
-            steps=min(steps, EPOCH),
+            steps=min(steps, epoch),
         )
 
     @property
@@ -102,13 +118,17 @@ class Progress:
 
         A call ends where an epoch does, and before a meta-step that is measured.
         """
-        position = self._done + done
-        return min(_MEASURE_EVERY - position % _MEASURE_EVERY, self._steps - position)
+        position = (self._done + done) % self._epoch
+        return min(
+            _MEASURE_EVERY - position % _MEASURE_EVERY,
+            self._epoch - position,
+            self._steps - self._done - done,
+        )
 
     @property
     def measure_now(self) -> bool:
         """Whether the next meta-step is one to measure."""
-        return self._done % _MEASURE_EVERY == 0
+        return self._done % self._epoch % _MEASURE_EVERY == 0
 
     def measured(self, measures: np.ndarray) -> None:
         """Record `MEASURES` of the next meta-step."""
@@ -120,16 +140,16 @@ class Progress:
 
     def __exit__(self, kind: Any, *exception: Any) -> None:
         if kind is None:
-            self._callbacks.on_train_end(self._epoch_logs())
+            self._callbacks.on_train_end(self._last_logs)
 
     def begin(self) -> None:
         """Tell the callbacks that a call begins."""
-        position = self._done % EPOCH
+        position = self._done % self._epoch
         if position == 0:
-            steps = min(EPOCH, self._steps - self._done)
+            steps = min(self._epoch, self._steps - self._done)
             self._callbacks.set_params({**self._params, "steps": steps})
             self._measures = []
-            self._callbacks.on_epoch_begin(self._done // EPOCH)
+            self._callbacks.on_epoch_begin(self._done // self._epoch)
         self._callbacks.on_train_batch_begin(position)
 
     def end(self, rows: np.ndarray) -> None:
@@ -140,19 +160,21 @@ class Progress:
         rows : float64 array of shape (steps, len(LOGS))
             A row for each meta-step taken.
         """
-        start = self._done % EPOCH
+        start = self._done % self._epoch
         self._rows[start : start + len(rows)] = rows
         self._done += len(rows)
         logs = self._epoch_logs()
         short = {name: logs[name] for name in LOGS}  # what a progress bar has room for
-        self._callbacks.on_train_batch_end((self._done - 1) % EPOCH, short)
-        if self._done % EPOCH == 0 or self.remaining == 0:
-            self._callbacks.on_epoch_end((self._done - 1) // EPOCH, logs)
+        self._callbacks.on_train_batch_end((self._done - 1) % self._epoch, short)
+        if self._done % self._epoch == 0 or self.remaining == 0:
+            logs |= self._validate()
+            self._callbacks.on_epoch_end((self._done - 1) // self._epoch, logs)
+            self._last_logs = logs
 
     def _epoch_logs(self) -> dict[str, float]:
         """Return the means over the epoch so far."""
         if self._done == 0:
             return {}
-        rows = self._rows[: (self._done - 1) % EPOCH + 1]
+        rows = self._rows[: (self._done - 1) % self._epoch + 1]
         means = [*rows.mean(axis=0).tolist(), *np.mean(self._measures, axis=0).tolist()]
         return dict(zip(LOGS + MEASURES, means, strict=True))

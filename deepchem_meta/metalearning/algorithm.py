@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
-from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_dir
 from deepchem_meta.engine.evaluating import EpisodeChunks, OverManyTasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.engine.optimizer import MetaOptimizer
-from deepchem_meta.engine.progress import ModelProxy, Progress
+from deepchem_meta.engine.progress import EPOCH, ModelProxy, Progress
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
@@ -124,14 +124,14 @@ class MetaAlgorithm:
         self._meta_optimizer = MetaOptimizer(keras_optimizer, self._meta_variables, step)
         self._step = step
         self._model_dir = open_model_dir(self, model_dir)
-        self._store = CheckpointStore(
-            self._model_dir,
-            listed=variables,
-            rates=self._rates,
-            random=[self._seed],
-            optimizer=[step, *self._meta_optimizer.state],
-            optimizer_name=type(keras_optimizer).__name__,
-        )
+        self._saved = {
+            "listed": variables,
+            "rates": self._rates,
+            "random": [self._seed],
+            "optimizer": [step, *self._meta_optimizer.state],
+            "optimizer_name": type(keras_optimizer).__name__,
+        }
+        self._store = CheckpointStore(self._model_dir, **self._saved)
         self._trainers: dict[Hashable, MetaTrainer] = {}
         self._adapters: dict[Hashable, TracedOrEager] = {}
         self._evaluators: dict[Hashable, OverManyTasks] = {}
@@ -332,6 +332,10 @@ class MetaAlgorithm:
         steps_per_execution: int | str = "auto",
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         verbose: int | str = "auto",
+        validation: Any = None,
+        validation_frequency: int = EPOCH,
+        validation_tasks: int = 100,
+        save_best: str | None = None,
     ) -> keras.callbacks.History:
         """Meta-train the learner's variables.
 
@@ -357,11 +361,23 @@ class MetaAlgorithm:
             thread, just before they are used; a learner that reads its variables while it draws a
             batch gets that by itself.
         callbacks : list of keras.callbacks.Callback, optional
-            An epoch is 1,000 meta-steps. `model` is a stand-in with `stop_training`, `optimizer`,
-            `get_weights` and `set_weights`.
+            An epoch is `validation_frequency` meta-steps. `model` is a stand-in with
+            `stop_training`, `optimizer`, `get_weights` and `set_weights`.
         verbose : {"auto", 0, 1, 2}, default "auto"
             A progress bar (1), a line an epoch (2), or silence (0); "auto" is 1 on a terminal and
             else 0.
+        validation : object or tf.data.Dataset, optional
+            A source of held-out tasks, as `evaluate` takes it. At the end of each epoch the logs
+            get its scores after `optimization_steps` steps, as ``val_loss``, ``val_accuracy`` and
+            so on; always over the same tasks.
+        validation_frequency : int, default 1000
+            Meta-steps of an epoch.
+        validation_tasks : int, default 100
+            How many held-out tasks to adapt to.
+        save_best : str, optional
+            The name of one of these scores. The checkpoint with the best one is kept in the folder
+            ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it. Of names
+            with loss, error, mae, mse or rmse the smallest is the best, else the largest.
 
         Returns
         -------
@@ -385,12 +401,14 @@ class MetaAlgorithm:
         if steps_per_execution != "auto":
             check_count("steps_per_execution", steps_per_execution, minimum=1)
         check_option("verbose", verbose, ("auto", 0, 1, 2, False, True))
+        epoch = check_count("validation_frequency", validation_frequency, minimum=1)
+        validate = self._validator(validation, validation_tasks, save_best)
         if restore:
             self.restore()
         self._model.check_variables()
         self._meta_optimizer.synchronize()
         proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)
-        progress = Progress(steps, callbacks, verbose, proxy)
+        progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
         with progress, EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
@@ -408,12 +426,17 @@ class MetaAlgorithm:
         self._store.save(keep, state)  # what a callback did at the end included
         return progress.history
 
-    def restore(self) -> None:
-        """Go back to the newest checkpoint in `model_dir`.
+    def restore(self, best: bool = False) -> None:
+        """Go back to the newest checkpoint in `model_dir`, or to the best one.
 
         The learner's variables, learned rates, the optimizer's slots and the count of meta-steps
         are restored, and where the learner's sampling stood, if it has `set_state`. The optimizer's
         settings, its learning rate among them, stay as they were given to the constructor.
+
+        Parameters
+        ----------
+        best : bool, default False
+            Take the checkpoint that ``fit(..., save_best=...)`` kept.
 
         Raises
         ------
@@ -428,7 +451,10 @@ class MetaAlgorithm:
             optimizer is another one and starts afresh.
         """
         self._model.check_variables()
-        self._sampler.rewind(self._store.restore())
+        if best:
+            self._best_store().restore()
+        else:
+            self._sampler.rewind(self._store.restore())
 
     def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
         """Adapt the learner's own variables to the task it has selected.
@@ -612,6 +638,37 @@ class MetaAlgorithm:
         self._meta_optimizer.synchronize()
         rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
+
+    def _best_store(self) -> CheckpointStore:
+        """Return what keeps the best checkpoint."""
+        return CheckpointStore(os.path.join(self._model_dir, "best"), **self._saved)
+
+    def _validator(
+        self, tasks: Any, n_tasks: int, save_best: str | None
+    ) -> Callable[[], dict[str, float]]:
+        """Return what scores held-out tasks at the end of an epoch, and keeps the best."""
+        if tasks is None:
+            if save_best is not None:
+                raise ValueError(
+                    "`save_best` needs `validation`. "
+                    f"Received: save_best={save_best!r}, validation=None"
+                )
+            return dict
+        source = as_source(tasks)
+        check_count("validation_tasks", n_tasks, minimum=1)
+        names = [m.name for m in getattr(self.learner, "metrics", [])]
+        known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
+        best = None if save_best is None else Best(self._best_store(), save_best, known)
+
+        def validate() -> dict[str, float]:
+            steps = (self.optimization_steps,)
+            means = self.evaluate(source, n_tasks=n_tasks, optimization_steps=steps).mean
+            logs = {f"val_{name}": float(mean[0]) for name, mean in means.items()}
+            if best is not None:
+                best.update(logs)
+            return logs
+
+        return validate
 
     def _stacked(self, support: Any, query: Any) -> Episodes:
         """Return given batches with a task axis as the episodes of one meta-step."""

@@ -305,7 +305,10 @@ class KerasLearner(MetaLearner):
     def _first_batch(self) -> tuple:
         """Return the support batch of some task, as tensors."""
         peek = getattr(self.tasks, "peek", None)
-        episodes = peek() if peek else self.tasks.sample(1, np.random.default_rng(0))
+        if peek:
+            episodes = tf.nest.map_structure(lambda array: np.asarray(array)[np.newaxis], peek())
+        else:
+            episodes = self.tasks.sample(1, np.random.default_rng(0))
         support, _ = check_episodes(episodes)
         return tf.nest.map_structure(lambda array: tf.convert_to_tensor(array[0]), support)
 
