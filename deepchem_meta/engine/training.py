@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -311,9 +312,20 @@ class MetaTrainer:
     ) -> tf.types.experimental.ConcreteFunction:
         """Return the graph of one task's gradient, traced once for each layout."""
         scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
-        return self._gradient.get_concrete_function(
-            *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64), tf.TensorSpec((), tf.float64)
-        )
+        key, scale = tf.TensorSpec((3,), tf.int64), tf.TensorSpec((), tf.float64)
+        try:
+            return self._gradient.get_concrete_function(*layout.specs(), scalars, key, scale)
+        except Exception as error:  # autograph wraps the LookupError in one of its own
+            operation = re.search(r"gradient registry has no entry for: (\w+)", str(error))
+            if operation is None:
+                raise
+            raise NotImplementedError(
+                "The meta-gradient needs second derivatives of the model, and TensorFlow has none "
+                f"of an operation in it. Received: a model with the gradient {operation[1]}. Use "
+                "`first_order=True`, or replace the layer by one of other operations (for "
+                "tf.image.resize the method 'bilinear'; on a GPU a recurrent layer with "
+                "`use_cudnn=False`)."
+            ) from error
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
         """Say which variables the query loss depends on."""

@@ -108,7 +108,10 @@ class Evaluation:
             )
         values = self._value(metric)
         names = np.array(self.task_names)
-        return {name: mean_and_interval(values[names == name]) for name in dict.fromkeys(names)}
+        return {
+            name: mean_and_interval(values[names == name])
+            for name in dict.fromkeys(self.task_names)
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as numbers, strings, lists and dicts, ready for JSON."""

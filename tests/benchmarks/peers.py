@@ -107,6 +107,23 @@ class OursAtOnce(Ours):
         return self.maml.meta_gradient(support, query).gradients
 
 
+class OursKeras(OursAtOnce):
+    label = "deepchem_meta, KerasLearner"
+
+    def _build(self, optimizer, rate):
+        learner = self.package.metalearning.KerasLearner(
+            keras_model(self.workload), keras_loss(self.workload.loss), self.workload.make_tasks()
+        )
+        maml = self.package.metalearning.MAML(
+            learner,
+            learning_rate=self.workload.inner_rate,
+            optimization_steps=self.workload.inner_steps,
+            meta_batch_size=self.workload.tasks_per_step,
+            optimizer=getattr(self.package.models.optimizers, optimizer)(rate),
+        )
+        return learner, maml
+
+
 class DeepChem(_ThroughFit):
     label = "DeepChem (does one inner step at most)"
 
@@ -398,10 +415,49 @@ class TorchFunc:
         return self._loss(params, query)
 
 
+def keras_model(workload):
+    """Return a workload's net as a Keras model, with the first weights of all contestants."""
+    import keras
+
+    values = workload.initial_values()
+    model = keras.Sequential()
+    for index, value in enumerate(values):
+        last = index == len(values) - 2
+        options = {"dtype": workload.dtype}
+        if value.ndim == 4:
+            model.add(
+                keras.layers.Conv2D(
+                    value.shape[-1], 3, 2, padding="same", use_bias=False, **options
+                )
+            )
+            model.add(keras.layers.BatchNormalization(epsilon=1e-3, **options))
+            model.add(keras.layers.ReLU(**options))
+        elif value.ndim == 2:
+            if last and len(model.layers) and values[0].ndim == 4:
+                model.add(keras.layers.GlobalAveragePooling2D(**options))
+            model.add(keras.layers.Dense(value.shape[1], None if last else "relu", **options))
+    model.build((None, *workload.make_tasks().get_batch()[0].shape[1:]))
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
+    return model
+
+
+def keras_loss(name):
+    """Return a workload's loss as a Keras loss."""
+    import keras
+
+    return {
+        "squared_loss": "mse",
+        "sigmoid_loss": keras.losses.BinaryCrossentropy(from_logits=True),
+        "softmax_loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    }[name]
+
+
 CONTESTANTS = {
     "ours": Ours,
     "ours-call": OursCallAStep,
     "ours-at-once": OursAtOnce,
+    "ours-keras": OursKeras,
     "plain": PlainLoop,
     "jax": JaxCallAStep,
     "jax-presampled": JaxPresampled,

@@ -123,7 +123,7 @@ def conv_net(ops, x, variables):
 def dense_values(rng, sizes):
     """Draw the weights of `dense_net`, biases 0."""
     layers = itertools.pairwise(sizes)
-    pairs = [(rng.normal(size=(a, b), scale=np.sqrt(2 / a)), np.zeros(b)) for a, b in layers]
+    pairs = [(rng.normal(size=(a, b), scale=np.sqrt(2 / (a + b))), np.zeros(b)) for a, b in layers]
     return [value for pair in pairs for value in pair]
 
 
