@@ -124,8 +124,8 @@ def load_tasks(images, characters, arguments):
     )
     train, test = tasks.split(test=np.flatnonzero(np.isin(alphabets, held_out)))
     print(
-        f"{len(images)} pictures of {len(names)} characters. With each turned in four ways there "
-        f"are {train.classes}\nto train on and, from {', '.join(held_out)}, {test.classes} to test"
+        f"{len(images)} pictures of {len(names)} characters. Turned in four ways they are "
+        f"{train.classes} to train on,\nand {test.classes} to test, of {', '.join(held_out)}"
     )
     return train, test.replace(queries=TEST_QUERIES)
 
@@ -148,7 +148,7 @@ def draw_picture(maml, curve, test, arguments):
 
     from deepchem_meta import plotting
 
-    task = test.replace(queries=3).sample(1, np.random.default_rng(arguments.seed))
+    task = test.replace(queries=5).sample(1, np.random.default_rng(arguments.seed))
     support, query = (tuple(array[0] for array in batch) for batch in task)
     predictions = maml.adapt(support, arguments.test_steps).predict(query[0])
     figure = Figure(figsize=(12, 5), layout="constrained")
@@ -156,9 +156,11 @@ def draw_picture(maml, curve, test, arguments):
     steps, accuracy = np.transpose(curve.points)
     left.plot(steps, 100 * accuracy, "o-", color="#0072B2", markersize=3)
     left.axhline(100 / arguments.ways, color="black", linestyle=":", label="chance")
-    left.set(xlabel="meta-steps", ylabel="accuracy on new characters (%)", ylim=(0, 102))
+    left.set(
+        xlabel="meta-steps", ylabel="accuracy on new characters (%)", ylim=(0, 102), xlim=(0, None)
+    )
     left.legend()
-    plotting.plot_episode(support, query, predictions, ax=right)
+    plotting.plot_episode(support, query, predictions, cmap="gray_r", ax=right)
     figure.savefig(arguments.output, dpi=120)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.planning import choose_plan
 
-__all__ = ["EpisodeChunks", "OverManyTasks"]
+__all__ = ["EpisodeChunks", "OverManyTasks", "score_tasks"]
 
 _logger = logging.getLogger(__name__)
 
@@ -120,6 +121,8 @@ class EpisodeChunks:
         How many to draw.
     seed : int
         What to draw them from.
+    check : callable, optional
+        Takes and returns what ``sample`` gives, or raises.
 
     Attributes
     ----------
@@ -127,11 +130,20 @@ class EpisodeChunks:
         Of a source that names its tasks, the name of each task drawn.
     n_tasks : int
         How many are drawn: full rounds, where tasks are named.
+    seed : int
+        As given.
     """
 
-    def __init__(self, source: Any, n_tasks: int, seed: int):
+    def __init__(
+        self,
+        source: Any,
+        n_tasks: int,
+        seed: int,
+        check: Callable[[Any], Any] = lambda episodes: episodes,
+    ):
+        self.seed = seed
         self._source = source
-        self._seed = seed
+        self._check = check
         known = list(getattr(source, "names", []))
         rounds = -(-n_tasks // len(known)) if known else None
         self.names = known * rounds if known else None
@@ -140,15 +152,70 @@ class EpisodeChunks:
 
     def __iter__(self) -> Iterator[tuple[Any, Any, int]]:
         """Yield (support, query, count): the first `count` tasks are new, the others repeat."""
-        rng = np.random.default_rng(self._seed)
+        rng = np.random.default_rng(self.seed)
         peek = getattr(self._source, "peek", None)
-        first = peek() if peek else self._source.sample(1, np.random.default_rng(self._seed))
+        first = peek() if peek else self._source.sample(1, np.random.default_rng(self.seed))
         nbytes = sum(np.asarray(array).nbytes for array in tf.nest.flatten(first))
         most = max(1, min(_MOST_TASKS_A_CALL, _MOST_BYTES_A_CALL // nbytes))
         size = -(-self.n_tasks // -(-self.n_tasks // most))
         for start in range(0, self.n_tasks, size):
             count = min(size, self.n_tasks - start)
             which = {"assays": np.arange(start, start + count) % self._kinds} if self.names else {}
-            episodes = self._source.sample(count, rng, **which)
+            episodes = self._check(self._source.sample(count, rng, **which))
             rows = np.arange(size) % count
             yield *tf.nest.map_structure(lambda a, rows=rows: np.asarray(a)[rows], episodes), count
+
+
+def score_tasks(
+    over_tasks: OverManyTasks,
+    episodes: EpisodeChunks,
+    reader: BatchReader,
+    *,
+    numbers: dict[str, float],
+    scores: dict[str, Callable],
+) -> dict[str, np.ndarray]:
+    """Return the values of many tasks.
+
+    Parameters
+    ----------
+    over_tasks : OverManyTasks
+        Of a function that gives (values, outputs): a dict of tensors of shape (steps,), and the
+        outputs of shape (steps, examples, ...) if there are `scores`.
+    episodes : EpisodeChunks
+        The tasks.
+    reader : BatchReader
+        Turns their batches into arrays.
+    numbers : dict of float
+        The algorithm's numbers.
+    scores : dict of callable
+        ``(targets, outputs, sample weights or None) -> float``, computed besides for each task and
+        step.
+
+    Returns
+    -------
+    dict of float64 array of shape (tasks, steps)
+    """
+    parts: list[dict[str, np.ndarray]] = []
+    for *batches, count in episodes:
+        support, query = (reader.read(batch, "`tasks`") for batch in batches)
+        size = len(support[0])
+        keys = np.zeros((size, 3), np.int64)
+        keys[:, 0] = episodes.seed
+        keys[:, 2] = len(parts) * size + np.arange(size)
+        values, outputs = over_tasks(support, query, numbers, keys)
+        for name, score in scores.items():
+            values[name] = _score(score, reader.pack(query), outputs)
+        parts.append({name: array[:count] for name, array in values.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _score(score: Callable, query: Any, outputs: np.ndarray) -> np.ndarray:
+    """Return a score of each task and number of steps."""
+    _, y, *weights = query
+    weights = weights[0] if weights else [None] * len(outputs)
+    return np.array(
+        [
+            [score(target, one, weight) for one in steps]
+            for target, steps, weight in zip(y, outputs, weights, strict=True)
+        ]
+    )

@@ -14,7 +14,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_dir
-from deepchem_meta.engine.evaluating import EpisodeChunks, OverManyTasks
+from deepchem_meta.engine.evaluating import EpisodeChunks, OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.engine.optimizer import MetaOptimizer
@@ -142,6 +142,9 @@ class MetaAlgorithm:
         self._outputs_predictor = TracedOrEager(
             lambda params, x: learner.compute_outputs(x, params)
         )
+        # Only a KerasLearner says what the arrays of a batch are.
+        keras_like = self._model.reader.lengths_differ
+        self._check_episodes = check_episodes if keras_like else lambda episodes: episodes
         self._tried = False
 
     @property
@@ -569,31 +572,16 @@ class MetaAlgorithm:
             )
         for count in steps:
             check_count("optimization_steps", count)
+        episodes = EpisodeChunks(source, n_tasks, seed, self._check_episodes)
         scores = dict(getattr(source, "scores", {}))
         over_tasks = self._evaluator(steps, bool(scores))
-        chunks = EpisodeChunks(source, n_tasks, seed)
-        parts: list[dict[str, np.ndarray]] = []
-        for *batches, count in chunks:
-            support, query = (
-                self._model.reader.read(batch, "`tasks`") for batch in self._checked(batches)
-            )
-            keys = np.array(
-                [(seed, 0, len(parts) * len(support[0]) + i) for i in range(len(support[0]))]
-            )
-            values, outputs = over_tasks(support, query, self.task_numbers(), keys)
-            for name, score in scores.items():
-                values[name] = _score(score, self._model.reader.pack(query), outputs)
-            parts.append({name: array[:count] for name, array in values.items()})
+        values = score_tasks(
+            over_tasks, episodes, self._model.reader, numbers=self.task_numbers(), scores=scores
+        )
         settings = {"algorithm": type(self).__name__}
         if hasattr(self.learner, "batch_norm"):
             settings["batch_norm"] = self.learner.batch_norm
-        return Evaluation(
-            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-            steps,
-            seed=seed,
-            task_names=chunks.names,
-            settings=settings,
-        )
+        return Evaluation(values, steps, seed=seed, task_names=episodes.names, settings=settings)
 
     def meta_gradient(self, support: Any, query: Any) -> MetaGradient:
         """Return the meta-gradient over some tasks without applying it.
@@ -712,10 +700,6 @@ class MetaAlgorithm:
             )
         return self._evaluators[key]
 
-    def _checked(self, batches: Sequence[Any]) -> Sequence[Any]:
-        """Return (support, query) of a source as the learner is to get them."""
-        return check_episodes(batches) if self._model.reader.lengths_differ else batches
-
     def _adapter(self, steps: int) -> TracedOrEager:
         """Return the function that adapts to one task in `steps` steps."""
         key = (self.traced_choices(), steps)
@@ -755,24 +739,3 @@ def _make_sampler(model: LearnerModel, seed: tf.Variable) -> LearnerSampler | Ta
     """Return what draws episodes: many at once if the learner can, else one by one."""
     many = callable(getattr(model.learner, "sample_tasks", None))
     return TaskSampler(model, seed) if many else LearnerSampler(model)
-
-
-def _score(score: Callable, query: Any, outputs: np.ndarray) -> np.ndarray:
-    """Return a source's score of each task and number of steps.
-
-    Parameters
-    ----------
-    score : callable
-        ``(targets, outputs, sample weights or None) -> float``.
-    query : tuple of numpy.ndarray
-        (x, y) or (x, y, sample_weight), the first axis the task.
-    outputs : array of shape (tasks, steps, examples, ...)
-    """
-    _, y, *weights = query
-    weights = np.asarray(weights[0]) if weights else [None] * len(outputs)
-    return np.array(
-        [
-            [score(target, one, weight) for one in steps]
-            for target, steps, weight in zip(np.asarray(y), outputs, weights, strict=True)
-        ]
-    )

@@ -216,3 +216,130 @@ def test_deleting_one_object_keeps_the_others_folder():
     second = MAML(Quadratic(), **FAST, model_dir=first.model_dir)
     del first
     second.restore()
+
+
+class Lines:
+    """Tasks for a `SlopeLearner`: lines through the origin."""
+
+    def sample(self, n, rng):
+        slope = rng.normal(size=(n, 1))
+        x = rng.normal(size=(2, n, 4))
+        return (x[0], slope * x[0]), (x[1], slope * x[1])
+
+
+class SlopeLearner(dc.metalearning.MetaLearner):
+    """Learns lines through the origin."""
+
+    def __init__(self):
+        self.slope = tf.Variable(0.3, dtype=tf.float64)
+        self.rng = np.random.default_rng(0)
+
+    def compute_model(self, inputs, variables, training):
+        x, y = inputs
+        return tf.reduce_mean((variables[0] * x - y) ** 2), [variables[0] * x]
+
+    @property
+    def variables(self):
+        return [self.slope]
+
+    def select_task(self):
+        (self.support, self.query) = Lines().sample(1, self.rng)
+        self.first = True
+
+    def get_batch(self):
+        batch = self.support if self.first else self.query
+        self.first = False
+        return tuple(array[0] for array in batch)
+
+
+def test_evaluate_against_each_task_by_hand():
+    """The inner loss of a task is (v - s)^2 m, m the mean of x^2, so that steps have a formula."""
+    maml = dc.metalearning.MAML(SlopeLearner(), learning_rate=0.1)
+    found = maml.evaluate(Lines(), n_tasks=250, optimization_steps=(0, 3), seed=5)
+    support, query = [], []
+    rng = np.random.default_rng(5)
+    for _ in range(2):  # a call takes half of them
+        parts = Lines().sample(125, rng)
+        support.append(parts[0])
+        query.append(parts[1])
+    (xs, ys), (xq, _) = (
+        [np.concatenate(arrays) for arrays in zip(*batches, strict=True)]
+        for batches in (support, query)
+    )
+    slope = ys[:, 0] / xs[:, 0]
+    for column, steps in enumerate((0, 3)):
+        shrink = (1 - 0.2 * np.mean(xs**2, axis=1)) ** steps
+        expected = ((0.3 - slope) * shrink) ** 2 * np.mean(xq**2, axis=1)
+        np.testing.assert_allclose(found.loss[:, column], expected, rtol=1e-10)
+    assert found.settings == {"algorithm": "MAML"}
+    assert found.task_names is None
+
+
+def test_evaluate_leaves_the_learner_alone_and_follows_it():
+    learner = SlopeLearner()
+    maml = dc.metalearning.MAML(learner)
+    before = maml.evaluate(Lines(), n_tasks=10).loss
+    np.testing.assert_array_equal(maml.evaluate(Lines(), n_tasks=10).loss, before)
+    assert float(learner.variables[0]) == 0.3
+    learner.variables[0].assign(1.0)
+    assert not np.allclose(maml.evaluate(Lines(), n_tasks=10).loss, before)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "options", "error", "match"),
+    [
+        (3, {}, TypeError, r"`tasks` must be an object with `sample\(n, rng\)`.*tasks=3"),
+        (Lines(), {"n_tasks": 0}, ValueError, "`n_tasks` must be at least 1"),
+        (Lines(), {"optimization_steps": 3}, ValueError, "a sequence of int"),
+        (Lines(), {"optimization_steps": (1, -1)}, ValueError, "must be at least 0"),
+        (Lines(), {"seed": "a"}, TypeError, "`seed` must be an int"),
+    ],
+)
+def test_evaluate_bad_input(tasks, options, error, match):
+    maml = dc.metalearning.MAML(SlopeLearner())
+    with pytest.raises(error, match=match):
+        maml.evaluate(tasks, **options)
+
+
+def test_validation_goes_into_the_history_and_the_best_is_kept(tmp_path):
+    maml = dc.metalearning.MAML(SlopeLearner(), optimizer=sgd(0.05), model_dir=tmp_path)
+
+    weights = []
+
+    class Recorder(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            weights.append(self.model.get_weights()[0])
+
+    options = {"validation": Lines(), "validation_frequency": 7, "validation_tasks": 20}
+    history = maml.fit(40, **options, save_best="val_loss", callbacks=[Recorder()]).history
+    assert len(history["val_loss"]) == len(history["loss"]) == 6
+    best = int(np.argmin(history["val_loss"]))
+    maml.restore(best=True)
+    assert maml.learner.variables[0].numpy() == weights[best]
+    found = maml.evaluate(Lines(), n_tasks=20, optimization_steps=(1,))
+    assert found.mean["loss"][0] == pytest.approx(history["val_loss"][best])
+    maml.restore()
+    assert maml.learner.variables[0].numpy() == weights[-1]
+
+
+def test_a_later_run_beats_the_best_before_or_leaves_it(tmp_path):
+    options = {"validation": Lines(), "validation_frequency": 5, "save_best": "val_loss"}
+    learner = SlopeLearner()
+    maml = dc.metalearning.MAML(learner, optimizer=sgd(0.1), model_dir=tmp_path)
+    first = maml.fit(5, **options).history["val_loss"]
+    learner.variables[0].assign(100.0)
+    worse = maml.fit(1, **options).history["val_loss"]
+    assert worse[0] > first[0]
+    maml.restore(best=True)
+    found = maml.evaluate(Lines(), n_tasks=100, optimization_steps=(1,)).mean["loss"][0]
+    assert found == pytest.approx(first[0])
+
+
+def test_save_best_bad_input():
+    maml = dc.metalearning.MAML(SlopeLearner())
+    with pytest.raises(ValueError, match="`save_best` needs `validation`"):
+        maml.fit(1, save_best="val_loss")
+    with pytest.raises(ValueError, match=r"one of \['val_loss'\]. Received: 'val_accuracy'"):
+        maml.fit(1, validation=Lines(), save_best="val_accuracy")
+    with pytest.raises(ValueError, match="No checkpoint"):
+        maml.restore(best=True)
