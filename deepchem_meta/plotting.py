@@ -123,22 +123,23 @@ def plot_regression(
     """
     known_x, known_y, *weights = map(np.asarray, support)
     drawn = np.asarray(weights[0]) > 0 if weights else np.full(len(known_x), True)
-    points = np.transpose([_column("support x", known_x), _column("support y", known_y)])[drawn]
-    grid = _grid(points[:, 0]) if x is None else _column("x", x)
-    grid = grid.astype(known_x.dtype)[:, np.newaxis]
-    ax = _axes(ax)
+    points = np.transpose(
+        [_column("The support set's x", known_x), _column("The support set's y", known_y)]
+    )[drawn]
+    grid = _grid(points[:, 0]) if x is None else _column("`x`", x)
+    grid = grid.astype(np.result_type(known_x, np.float32))[:, np.newaxis]
+    curves = {}
     if truth is not None:
         values = truth(grid) if callable(truth) else truth
-        ax.plot(grid[:, 0], _column("truth", values, len(grid)), color="black", label="truth")
+        curves["truth"] = _column("`truth`", values, len(grid)), {"color": "black"}
     for i, steps in enumerate(optimization_steps):
         outputs = algorithm.adapt(support, steps).predict(grid)
-        ax.plot(
-            grid[:, 0],
-            _column("the model's outputs", outputs, len(grid)),
-            linestyle=_LINES[-1 - i % len(_LINES)],  # solid is the truth
-            color=_COLOURS[i % len(_COLOURS)],
-            label=_after(steps),
-        )
+        line = _LINES[-1 - i % len(_LINES)]  # solid is the truth
+        style = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": line}
+        curves[_after(steps)] = _column("The model's output", outputs, len(grid)), style
+    ax = _axes(ax)
+    for label, (values, style) in curves.items():
+        ax.plot(grid[:, 0], values, label=label, **style)
     ax.plot(*points.T, "o", color="black", zorder=3, label="support set")
     ax.set(xlabel="x", ylabel="y")
     ax.legend()
@@ -283,7 +284,7 @@ def _after(steps: int) -> str:
 
 
 def _column(name: str, values: Any, length: int | None = None) -> np.ndarray:
-    """Return values as an array of one axis."""
+    """Return values as an array of one axis, or raise."""
     values = np.asarray(values)
     length = len(values) if length is None and values.ndim else length
     if values.shape not in {(length,), (length, 1)}:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-__all__ = ["gradient_descent"]
+from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
+
+__all__ = ["descend"]
+
+Loss = Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]]
 
 
-def gradient_descent(
-    loss: Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]],
+def descend(
+    loss: Loss,
     params: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     *,
     adapts: Sequence[bool],
-    rate: tf.Tensor | tf.Variable,
+    rate: Callable[[int, int], tf.Tensor],
     steps: int,
+    optimizer: InnerOptimizer = GradientDescent(),  # noqa: B008 - it holds no state
+    clipnorm: float | None = None,
     first_order: bool = False,
-) -> list[tf.Tensor]:
-    r"""Take `steps` steps of gradient descent from `params`.
+    recompute: bool = False,
+) -> list[list[tf.Tensor]]:
+    r"""Take `steps` steps of adaptation from `params`.
 
-    .. math:: \theta_{k+1} = \theta_k - \alpha \nabla_{\theta} L(\theta_k)
+    .. math:: \theta_{k+1} = \theta_k - \alpha_k d(\nabla_{\theta} L(\theta_k))
 
     Every operation can be differentiated, so a tape outside sees the whole path from the first
     values to the last.
@@ -39,37 +47,82 @@ def gradient_descent(
         argument, is held at its meta-learned value in every step and counts in the gradient.
     adapts : list of bool
         Which of `params` the steps change.
-    rate : scalar tf.Tensor or tf.Variable
-        The learning rate; it is cast to each variable's dtype.
+    rate : callable
+        ``(step, index) -> tensor``: the learning rate of a step for one of `params`, a scalar or
+        of its shape; it is cast to the value's dtype.
     steps : int
         The number of steps; with 0 `params` come back as they are.
+    optimizer : InnerOptimizer, default GradientDescent()
+        The rule :math:`d`.
+    clipnorm : float, optional
+        The gradients of a step are scaled down to this norm, over all of them.
     first_order : bool, default False
         Take the inner gradients for constants, which drops the Hessian from the meta-gradient.
+    recompute : bool, default False
+        Keep only the values between steps for the meta-gradient, and compute the rest of a step
+        again: less memory, more time, the same numbers to rounding. Needs a traced function.
 
     Returns
     -------
-    list of tf.Tensor
-        The values after the last step.
+    list of list of tf.Tensor
+        The values before the first step and after each.
 
     References
     ----------
     Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, https://arxiv.org/abs/1703.03400
     """
-    params = list(params)
     chosen = [index for index, adapt in enumerate(adapts) if adapt]
+    path = [list(params)]
+    slots = optimizer.start([params[index] for index in chosen])
+
     for step in range(steps):
-        sources = [params[index] for index in chosen]
+        rates = [tf.cast(rate(step, index), path[-1][index].dtype) for index in chosen]
+        take = functools.partial(
+            _take, loss, step, variables, chosen, optimizer, clipnorm, first_order, recompute
+        )
+        if recompute:
+            take = tf.recompute_grad(take)
+        params, slots = take(path[-1], slots, rates)
+        path.append(list(params))
+    return path
+
+
+def _take(
+    loss, step, variables, chosen, optimizer, clipnorm, first_order, symbolic, params, slots, rates
+):
+    """Return the values and the optimizer's slots after a step."""
+    sources = [params[index] for index in chosen]
+    gradients, params = _gradients(loss, step, params, sources, variables, chosen, symbolic)
+    if first_order:
+        gradients = [tf.stop_gradient(gradient) for gradient in gradients]
+    if clipnorm is not None:
+        gradients, _ = tf.clip_by_global_norm(gradients, clipnorm)
+    directions, slots = optimizer.direction(gradients, slots, step)
+    for index, source, rate, direction in zip(chosen, sources, rates, directions, strict=True):
+        params[index] = source - rate * direction
+    return params, slots
+
+
+def _gradients(loss, step, params, sources, variables, chosen, symbolic):
+    """Return the gradients of a step, and the values with the model's state after it.
+
+    A gradient is by the value and by the variable behind it, where `loss` reads that directly.
+    `tf.recompute_grad` stops tapes inside the function that it wraps; `tf.gradients` works there.
+    """
+    behind = [variables[index] for index in chosen]
+    if symbolic:
+        value, params = loss(list(params), step)
+        handles = [variable.handle for variable in behind]
+        found = tf.gradients(value, [*sources, *handles])
+        direct, captured = found[: len(chosen)], found[len(chosen) :]
+    else:
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            value, params = loss(params, step)
-        direct, captured = tape.gradient(value, [sources, [variables[index] for index in chosen]])
-        params = list(params)
-        for index, source, *parts in zip(chosen, sources, direct, captured, strict=True):
-            parts = [tf.convert_to_tensor(part) for part in parts if part is not None]
-            if parts:
-                gradient = tf.add_n(parts)
-                if first_order:
-                    gradient = tf.stop_gradient(gradient)
-                params[index] = source - tf.cast(rate, gradient.dtype) * gradient
-    return params
+            value, params = loss(list(params), step)
+        direct, captured = tape.gradient(value, [sources, behind])
+    gradients = []
+    for source, *parts in zip(sources, direct, captured, strict=True):
+        parts = [tf.convert_to_tensor(part) for part in parts if part is not None]
+        gradients.append(tf.add_n(parts) if parts else tf.zeros_like(source))
+    return gradients, list(params)

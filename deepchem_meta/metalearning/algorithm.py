@@ -218,6 +218,31 @@ class MetaAlgorithm:
         """
         raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
 
+    def adapt_through(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: Sequence[int],
+    ) -> list[list[tf.Tensor]]:
+        """Return the adapted values after each of several numbers of steps.
+
+        Override it where one adaptation passes through all of them.
+
+        Parameters
+        ----------
+        params, support, numbers
+            As in `adapt_task`.
+        steps : sequence of int
+            Numbers of steps.
+
+        Returns
+        -------
+        list of list of tf.Tensor
+            What `adapt_task` returns for each number.
+        """
+        return [self.adapt_task(params, support, numbers, count) for count in steps]
+
     def query_loss(
         self, adapted: list[tf.Tensor], query: TaskBatch
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
@@ -310,8 +335,8 @@ class MetaAlgorithm:
         support, query = self._batches(support, query, key)
         params = self._model.values()
         rows = []
-        for count in steps:
-            adapted = self._adapt(params, support, numbers, count)
+        for adapted in self.adapt_through(params, support, numbers, steps):
+            adapted = self._model.settle(adapted, support)
             loss, outputs = self._model.predict(adapted, query.arrays)
             values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
             values = {name: tf.cast(value, tf.float64) for name, value in values.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.inner_loop import gradient_descent
+from deepchem_meta.engine.inner_loop import descend
 from deepchem_meta.engine.model import LearnerModel, TaskBatch, as_variable
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
@@ -161,15 +161,29 @@ class MAML(MetaAlgorithm):
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
-        return gradient_descent(
+        return self.adapt_through(params, support, numbers, [steps])[0]
+
+    def adapt_through(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: Sequence[int],
+    ) -> list[list[tf.Tensor]]:
+        """Return the values after each of several numbers of steps.
+
+        Parameters and result are those of `MetaAlgorithm.adapt_through`.
+        """
+        path = descend(
             support.loss_and_state,
             params,
             self._model.variables,
             adapts=self._adapts,
-            rate=self.inner_rate(numbers),
-            steps=steps,
+            rate=lambda step, index: self.inner_rate(numbers),
+            steps=max(steps),
             first_order=self._first_order,
         )
+        return [path[count] for count in steps]
 
     def inner_rate(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return the rate of the inner loop, learned or not, in a traced function."""

@@ -2,18 +2,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.engine.inner_loop import gradient_descent
+from deepchem_meta.engine.inner_loop import descend as descend_path
+from deepchem_meta.engine.inner_optimizers import Adam, GradientDescent, Momentum
 
 
 def descend(loss, variables, **options):
     options = {"adapts": [True] * len(variables), "steps": 1, **options}
     params = [tf.convert_to_tensor(v) for v in variables]
-    rate = tf.constant(0.1, tf.float64)
 
     def with_state(values, step):
         return loss(values), values
 
-    return gradient_descent(with_state, params, variables, rate=rate, **options)
+    return descend_path(
+        with_state, params, variables, rate=lambda *_: tf.constant(0.1, tf.float64), **options
+    )[-1]
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3])
@@ -52,3 +54,139 @@ def test_first_order_cuts_the_hessian():
             (end,) = descend(lambda p: p[0] ** 2 / 2, [v], steps=2, first_order=first_order)
             loss = end**2 / 2
         assert float(tape.gradient(loss, v)) == pytest.approx(expected)
+
+
+def quadratic(values, step):
+    """Have the gradient a v, with a of 1 and 3."""
+    return tf.reduce_sum(tf.constant([1.0, 3.0], tf.float64) * values[0] ** 2) / 2, values
+
+
+def unrolled(optimizer, start, steps, rate, clipnorm=None):
+    """Take the same steps in NumPy; `optimizer` gives a function of gradient and step."""
+    v, direction = np.array(start), optimizer()
+    for step in range(steps):
+        gradient = np.array([1.0, 3.0]) * v
+        if clipnorm is not None:
+            gradient = gradient * min(1.0, clipnorm / np.linalg.norm(gradient))
+        v = v - rate * direction(gradient, step)
+    return v
+
+
+def plain():
+    return lambda gradient, step: gradient
+
+
+def momentum():
+    velocity = np.zeros(2)
+
+    def direction(gradient, step):
+        velocity[:] = 0.7 * velocity + gradient
+        return velocity
+
+    return direction
+
+
+def adam():
+    m, v = np.zeros(2), np.zeros(2)
+
+    def direction(gradient, step):
+        m[:] = 0.5 * m + 0.5 * gradient
+        v[:] = 0.9 * v + 0.1 * gradient**2
+        return m / (1 - 0.5 ** (step + 1)) / np.sqrt(v / (1 - 0.9 ** (step + 1)) + 1e-3)
+
+    return direction
+
+
+OPTIMIZERS = [
+    (GradientDescent(), plain),
+    (Momentum(0.7), momentum),
+    (Adam(0.5, 0.9, 1e-3), adam),
+]
+
+
+@pytest.mark.parametrize("clipnorm", [None, 1.0])
+@pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
+def test_rules_against_numpy(optimizer, oracle, clipnorm):
+    v = tf.Variable([2.0, -1.0], dtype=tf.float64)
+    path = descend_path(
+        quadratic,
+        [tf.convert_to_tensor(v)],
+        [v],
+        adapts=[True],
+        rate=lambda step, index: tf.constant(0.1, tf.float64),
+        steps=4,
+        optimizer=optimizer,
+        clipnorm=clipnorm,
+    )
+    for steps, (value,) in enumerate(path):
+        expected = unrolled(oracle, [2.0, -1.0], steps, 0.1, clipnorm)
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_second_order_against_central_differences(optimizer, oracle, recompute):
+    """By the start and by the rate of each step, which is a value of its own for each weight."""
+    v = tf.Variable([2.0, -1.0], dtype=tf.float64)
+    rates = [tf.Variable([0.1, 0.2], dtype=tf.float64), tf.Variable([0.3, 0.05], dtype=tf.float64)]
+
+    @tf.function
+    def end(start, first, second):
+        return descend_path(
+            quadratic,
+            [start],
+            [v],
+            adapts=[True],
+            rate=lambda step, index: (first, second)[step],
+            steps=2,
+            optimizer=optimizer,
+            recompute=recompute,
+        )[-1][0]
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(end(*[tf.convert_to_tensor(x) for x in (v, *rates)]) ** 3)
+        return tape.gradient(loss, [v, *rates])
+
+    def numpy_loss(values):
+        start, *steps = np.split(values, 3)
+        direction, w = oracle(), start.copy()
+        for step, rate in enumerate(steps):
+            w = w - rate * direction(np.array([1.0, 3.0]) * w, step)
+        return np.sum(w**3)
+
+    at = np.concatenate([x.numpy() for x in (v, *rates)])
+    moves = 1e-6 * np.eye(6)
+    expected = [(numpy_loss(at + move) - numpy_loss(at - move)) / 2e-6 for move in moves]
+    np.testing.assert_allclose(np.concatenate(gradients()), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_adams_derivative_is_finite_where_the_gradient_is_0():
+    v = tf.Variable([0.0, 0.0], dtype=tf.float64)
+    with tf.GradientTape() as tape:
+        path = descend_path(
+            quadratic,
+            [tf.convert_to_tensor(v)],
+            [v],
+            adapts=[True],
+            rate=lambda *_: tf.constant(0.1, tf.float64),
+            steps=3,
+            optimizer=Adam(),
+        )
+        loss = tf.reduce_sum(path[-1][0])
+    assert np.isfinite(tape.gradient(loss, v)).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: Momentum(1.0), "`momentum` must be from 0 to below 1"),
+        (lambda: Adam(beta_1=-0.1), "`beta_1`"),
+        (lambda: Adam(beta_2=2), "`beta_2`"),
+        (lambda: Adam(epsilon=0), "`epsilon` must be above 0"),
+    ],
+)
+def test_bad_settings_of_a_rule(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
