@@ -9,8 +9,8 @@ The package is a drop-in replacement for ``deepchem.metalearning`` and
     maml.fit(9000)
 """
 
-from deepchem_meta import metalearning, models, tasks
+from deepchem_meta import evaluation, metalearning, models, plotting, tasks
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "metalearning", "models", "tasks"]
+__all__ = ["__version__", "evaluation", "metalearning", "models", "plotting", "tasks"]

@@ -6,7 +6,7 @@ import math
 import numbers
 from typing import Any
 
-__all__ = ["check_count", "check_option", "check_seconds"]
+__all__ = ["check_count", "check_flag", "check_option", "check_positive", "check_seconds"]
 
 
 def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
@@ -69,3 +69,34 @@ def check_option(name: str, value: Any, options: tuple) -> Any:
     if not any(type(value) is type(option) and value == option for option in options):
         raise ValueError(f"`{name}` must be one of {options}. Received: {name}={value!r}")
     return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return value
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return `value` as a float: a finite number above 0.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is not finite, or not above 0.
+    """
+    message = f"`{name}` must be a finite number above 0. Received: {name}={value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(message)
+    return float(value)

@@ -37,4 +37,5 @@ def mean_and_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if n < 2:
         return mean, np.full_like(mean, np.nan)
     t = _T95[n - 2] if n < 30 else 1.96
-    return mean, t * values.std(axis=0, ddof=1) / np.sqrt(n)
+    with np.errstate(invalid="ignore", over="ignore"):  # a loss may be infinite
+        return mean, t * values.std(axis=0, ddof=1) / np.sqrt(n)

@@ -1,9 +1,29 @@
 """Metalearning algorithms, and the learners that they work on."""
 
+from deepchem_meta.engine import inner_optimizers
+from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm, MetaGradient
+from deepchem_meta.metalearning.anil import ANIL, BOIL
+from deepchem_meta.metalearning.implicit_maml import ImplicitMAML
 from deepchem_meta.metalearning.keras_learner import KerasLearner
 from deepchem_meta.metalearning.learner import MetaLearner
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.meta_sgd import MetaSGD
+from deepchem_meta.metalearning.reptile import Reptile
 
-__all__ = ["MAML", "AdaptedTask", "KerasLearner", "MetaAlgorithm", "MetaGradient", "MetaLearner"]
+__all__ = [
+    "ANIL",
+    "BOIL",
+    "MAML",
+    "AdaptedTask",
+    "ImplicitMAML",
+    "KerasLearner",
+    "MetaAlgorithm",
+    "MetaGradient",
+    "MetaLearner",
+    "MetaSGD",
+    "Reptile",
+    "TaskBatch",
+    "inner_optimizers",
+]

@@ -604,7 +604,7 @@ class MetaAlgorithm:
             over_tasks, episodes, self._model.reader, numbers=self.task_numbers(), scores=scores
         )
         settings = {"algorithm": type(self).__name__}
-        if hasattr(self.learner, "batch_norm"):
+        if getattr(self.learner, "has_batch_norm", False):
             settings["batch_norm"] = self.learner.batch_norm
         return Evaluation(values, steps, seed=seed, task_names=episodes.names, settings=settings)
 

@@ -134,9 +134,14 @@ class KerasLearner(MetaLearner):
         return self._trainable + self._fixed
 
     @property
+    def has_batch_norm(self) -> bool:
+        """Whether the model has a layer of BatchNormalization."""
+        return bool(self._batch_norms)
+
+    @property
     def support_state(self) -> bool:
         """Whether prediction needs statistics of the support set."""
-        return self.batch_norm == "support" and bool(self._batch_norms)
+        return self.batch_norm == "support" and self.has_batch_norm
 
     # The model.
 
@@ -252,7 +257,7 @@ class KerasLearner(MetaLearner):
         TypeError
             If Keras cannot copy the model.
         """
-        if self.batch_norm == "transductive" and self._batch_norms:
+        if self.batch_norm == "transductive" and self.has_batch_norm:
             x, _, *weights = support
             weights = weights[0] if weights else None
             variables = self._call(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numbers
 import os
-import re
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from deepchem_meta._checks import check_flag, check_positive
 from deepchem_meta.engine.inner_loop import descend
-from deepchem_meta.engine.model import LearnerModel, TaskBatch, as_variable
+from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
+from deepchem_meta.engine.model import TaskBatch, as_variable
+from deepchem_meta.metalearning._variables import choose_variables
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
 
@@ -50,23 +52,25 @@ class MAML(MetaAlgorithm):
         with the last object that uses it.
     first_order : bool, default False
         Drop the second derivatives (FOMAML): each step's gradient counts as a constant.
-    adapt_variables : str or list of variables and str, optional
+    adapt_variables : str or layer, or list of variables, layers and str, optional
         Which variables the inner loop changes; all of them are meta-learned all the same. A
         string is a regular expression, searched for in the variables' names; `tf.Variable` calls
         all of them ``Variable:0`` unless told otherwise, so give these themselves. By default all
         that are trainable; a variable with ``trainable=False`` that is named here is adapted and
         not meta-learned.
-    task_execution : {"auto", "vectorized", "looped"}, default "auto"
-        Whether the tasks of a meta-step run all at once or one after the other. "auto" decides by
-        the model's graph, and tries the choice out on the first meta-step; see `execution_plan`.
-    jit_compile : bool or "auto", default "auto"
-        Whether to compile with XLA. "auto" decides in the same way.
+    inner_optimizer : InnerOptimizer, default GradientDescent()
+        The rule of the inner loop: one of `inner_optimizers`, or your own.
+    inner_clipnorm : float, optional
+        The gradients of an inner step are scaled down to this norm, over all of them.
+    recompute : bool, default False
+        Compute each inner step again for the meta-gradient instead of keeping what it needs: less
+        memory, more time, the same meta-gradient to rounding.
     reduction : {"sum", "mean"}, default "sum"
         Of the meta-gradients over tasks. With "sum", as in DeepChem, twice the tasks are twice the
         gradient, which plain gradient descent feels and Adam hardly does.
-    seed : int, optional
-        Draws the tasks of a learner that has ``sample_tasks``, and Dropout; by default it is drawn
-        itself, from Python's random numbers. It is saved with the checkpoints.
+    **options
+        ``task_execution``, ``jit_compile`` and ``seed``, which all algorithms have: see
+        `MetaAlgorithm`.
 
     Attributes
     ----------
@@ -103,10 +107,11 @@ class MAML(MetaAlgorithm):
         *,
         first_order: bool = False,
         adapt_variables: str | Sequence[Any] | None = None,
-        task_execution: str = "auto",
-        jit_compile: bool | str = "auto",
+        inner_optimizer: InnerOptimizer | None = None,
+        inner_clipnorm: float | None = None,
+        recompute: bool = False,
         reduction: str = "sum",
-        seed: int | None = None,
+        **options: Any,
     ):
         learned_rate = as_variable(learning_rate)
         if learned_rate is not None and learned_rate.shape.rank != 0:
@@ -116,22 +121,36 @@ class MAML(MetaAlgorithm):
             )
         self._learned_rate = learned_rate
         self.learning_rate = learning_rate
-        if not isinstance(first_order, bool):
-            raise TypeError(f"`first_order` must be a bool. Received: first_order={first_order!r}")
-        self._first_order = first_order
+        inner_optimizer = GradientDescent() if inner_optimizer is None else inner_optimizer
+        if not isinstance(inner_optimizer, InnerOptimizer):
+            raise TypeError(
+                "`inner_optimizer` must be an InnerOptimizer. "
+                f"Received: inner_optimizer={inner_optimizer!r}"
+            )
+        if inner_clipnorm is not None:
+            check_positive("inner_clipnorm", inner_clipnorm)
+        self._inner_options = {
+            "optimizer": inner_optimizer,
+            "clipnorm": inner_clipnorm,
+            "first_order": check_flag("first_order", first_order),
+            "recompute": check_flag("recompute", recompute),
+        }
+        adapts = choose_variables(learner, adapt_variables)
         super().__init__(
             learner,
-            adapts=_choose(learner, adapt_variables),
+            adapts=adapts,
             optimization_steps=optimization_steps,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            rates=[] if learned_rate is None else [learned_rate],
-            task_execution=task_execution,
-            jit_compile=jit_compile,
+            rates=self._make_rates(learner, adapts),
             reduction=reduction,
-            seed=seed,
+            **options,
         )
+
+    def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
+        """Return what is meta-learned besides the learner's variables."""
+        return [] if self._learned_rate is None else [self._learned_rate]
 
     @property
     def learning_rate(self) -> Any:
@@ -157,7 +176,7 @@ class MAML(MetaAlgorithm):
         numbers: dict[str, tf.Tensor],
         steps: int,
     ) -> list[tf.Tensor]:
-        """Take `steps` steps of gradient descent on the support loss.
+        """Take `steps` steps on the support loss.
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
@@ -179,14 +198,29 @@ class MAML(MetaAlgorithm):
             params,
             self._model.variables,
             adapts=self._adapts,
-            rate=lambda step, index: self.inner_rate(numbers),
+            rate=lambda step, index: self.inner_rate(numbers, step, index),
             steps=max(steps),
-            first_order=self._first_order,
+            **self._inner_options,
         )
         return [path[count] for count in steps]
 
-    def inner_rate(self, numbers: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the rate of the inner loop, learned or not, in a traced function."""
+    def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
+        """Return the rate of an inner step for a variable.
+
+        Parameters
+        ----------
+        numbers : dict of scalar tf.Tensor
+            What `task_numbers` gives.
+        step : int
+            The step, from 0 on.
+        index : int
+            The variable's place among the learner's.
+
+        Returns
+        -------
+        tf.Tensor
+            A scalar, or of the variable's shape.
+        """
         return numbers.get("learning_rate", self._learned_rate)
 
     def task_numbers(self) -> dict[str, float]:
@@ -211,27 +245,3 @@ def _check_rate(value: Any) -> None:
             "`learning_rate` must be a finite number of at least 0. "
             f"Received: learning_rate={value!r}"
         )
-
-
-def _choose(learner: Any, adapt_variables: str | Sequence[Any] | None) -> list[bool]:
-    """Say for each of the learner's variables whether the inner loop changes it."""
-    model = LearnerModel(learner)
-    if adapt_variables is None:
-        return model.learned
-    variables = model.variables
-    wanted = [adapt_variables] if isinstance(adapt_variables, str) else list(adapt_variables)
-    chosen = [False] * len(variables)
-    for item in wanted:
-        if isinstance(item, str):
-            names = (getattr(given, "path", given.name) for given in learner.variables)
-            found = [bool(re.search(item, name)) for name in names]
-        else:
-            found = [as_variable(item) is v for v in variables]
-        if not any(f and v.dtype.is_floating for f, v in zip(found, variables, strict=True)):
-            raise ValueError(
-                "`adapt_variables` must name floating-point variables of the learner. "
-                f"Received: {item!r}, which is none of "
-                f"{[getattr(given, 'path', given.name) for given in learner.variables]}"
-            )
-        chosen = [c or f for c, f in zip(chosen, found, strict=True)]
-    return [c and v.dtype.is_floating for c, v in zip(chosen, variables, strict=True)]

@@ -14,7 +14,6 @@ from deepchem_meta._checks import check_count
 __all__ = [
     "check_draw",
     "check_finite",
-    "check_flag",
     "check_level",
     "check_range",
     "held_out",
@@ -62,19 +61,6 @@ def check_finite(x: np.ndarray, rows: np.ndarray | None = None) -> None:
         f"`x` must have no NaN or infinite values. Received: {wrong.size} of {len(x)} examples "
         f"with some, at rows {listed(wrong if rows is None else rows[wrong])}"
     )
-
-
-def check_flag(name: str, value: Any) -> bool:
-    """Return `value` if it is True or False.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
-    return value
 
 
 def check_level(name: str, value: Any) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta._checks import check_count, check_option
-from deepchem_meta.tasks._arguments import check_draw, check_flag, held_out, listed
+from deepchem_meta._checks import check_count, check_flag, check_option
+from deepchem_meta.tasks._arguments import check_draw, held_out, listed
 from deepchem_meta.tasks._assay_checks import (
     check_features,
     check_ids,

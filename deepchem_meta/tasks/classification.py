@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta._checks import check_count
+from deepchem_meta._checks import check_count, check_flag
 from deepchem_meta.tasks._arguments import (
     check_draw,
     check_finite,
-    check_flag,
     held_out,
     listed,
 )

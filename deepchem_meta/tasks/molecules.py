@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepchem_meta._checks import check_count, check_option
-from deepchem_meta.tasks._arguments import check_flag, listed
+from deepchem_meta._checks import check_count, check_flag, check_option
+from deepchem_meta.tasks._arguments import listed
 
 __all__ = ["AssayTable", "morgan_fingerprints", "parse_smiles", "read_assays_csv", "scaffolds"]
 

@@ -21,11 +21,11 @@ def losses(output, steps):
 
 def test_maml_adapts_better_than_plain_training(example, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(example, "STEPS", (0, 1, 5))
+    monkeypatch.setattr(example, "STEPS", (0, 1))
     picture = tmp_path / "sine.png"
-    example.main(["--steps", "500", "--test-tasks", "50", "--output", str(picture)])
+    example.main(["--steps", "1000", "--test-tasks", "50", "--output", str(picture)])
     output = capsys.readouterr().out
-    maml, plain = losses(output, [0, 1, 5])
+    maml, plain = losses(output, [0, 1])
     assert maml[1] < maml[0] / 1.5
     assert maml[1] < plain[1]
     assert "MAML, 10 points of each new curve" in output

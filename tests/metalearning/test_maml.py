@@ -319,7 +319,7 @@ def returning(result):
         ({"optimization_steps": 1.5}, TypeError, "`optimization_steps` must be an int"),
         ({"meta_batch_size": 0}, ValueError, "`meta_batch_size` must be at least 1"),
         ({"optimizer": 3}, TypeError, "optimizer"),
-        ({"first_order": 1}, TypeError, "`first_order` must be a bool"),
+        ({"first_order": 1}, TypeError, "`first_order` must be True or False"),
         ({"adapt_variables": "nothing"}, ValueError, "`adapt_variables` must name"),
         ({"adapt_variables": [tf.Variable(0.0)]}, ValueError, "`adapt_variables` must name"),
         ({"jit_compile": "yes"}, ValueError, "`jit_compile` must be one of"),

@@ -7,7 +7,7 @@ import math
 import numbers
 from typing import Any
 
-__all__ = ["Settings", "check_flag", "check_number", "check_steps"]
+__all__ = ["Settings", "check_number", "check_steps"]
 
 
 class Settings:
@@ -81,16 +81,3 @@ def check_steps(name: str, value: Any, *, minimum: int = 0) -> float:
     """
     number = check_number(name, value, minimum=minimum)
     return int(number) if number.is_integer() else number
-
-
-def check_flag(name: str, value: Any) -> bool:
-    """Return `value` if it is True or False.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be a bool. Received: {name}={value!r}")
-    return value

@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
+from deepchem_meta._checks import check_flag
 from deepchem_meta.models.optimizers import _keras_rules
 from deepchem_meta.models.optimizers._keras_schedules import is_schedule, to_keras_schedule
-from deepchem_meta.models.optimizers._settings import Settings, check_flag, check_number
+from deepchem_meta.models.optimizers._settings import Settings, check_number
 from deepchem_meta.models.optimizers.schedules import LearningRateSchedule
 
 __all__ = [

@@ -9,11 +9,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from deepchem_meta._checks import check_option
+from deepchem_meta._checks import check_flag, check_option
 from deepchem_meta.models.optimizers._keras_schedules import TensorSchedule
 from deepchem_meta.models.optimizers._settings import (
     Settings,
-    check_flag,
     check_number,
     check_steps,
 )

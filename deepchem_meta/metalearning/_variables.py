@@ -1,0 +1,64 @@
+"""Which of a learner's variables adaptation changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from deepchem_meta.engine.model import LearnerModel, as_variable
+
+__all__ = ["choose_variables"]
+
+
+def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) -> list[bool]:
+    """Say for each of the learner's variables whether adaptation changes it.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        Whose variables to choose from.
+    adapt_variables : str, or list of str, variables and keras.layers.Layer, or None
+        A string is a regular expression, searched for in the variables' names. None stands for
+        all that are trainable.
+
+    Returns
+    -------
+    list of bool
+
+    Raises
+    ------
+    ValueError
+        If one of them names no floating-point variable of the learner.
+    """
+    model = LearnerModel(learner)
+    if adapt_variables is None:
+        return model.learned
+    variables = model.variables
+    single = isinstance(adapt_variables, (str, keras.layers.Layer))
+    wanted = [adapt_variables] if single else list(adapt_variables)
+    chosen = [False] * len(variables)
+    for item in wanted:
+        if isinstance(item, str):
+            names = variable_names(learner)
+            found = [bool(re.search(item, name)) for name in names]
+        elif isinstance(item, keras.layers.Layer):
+            weights = {id(as_variable(weight)) for weight in item.trainable_weights}
+            found = [id(v) in weights for v in variables]
+        else:
+            found = [as_variable(item) is v for v in variables]
+        if not any(f and v.dtype.is_floating for f, v in zip(found, variables, strict=True)):
+            raise ValueError(
+                "`adapt_variables` must name floating-point variables of the learner. "
+                f"Received: {item!r}, which is none of "
+                f"{variable_names(learner)}"
+            )
+        chosen = [c or f for c, f in zip(chosen, found, strict=True)]
+    return [c and v.dtype.is_floating for c, v in zip(chosen, variables, strict=True)]
+
+
+def variable_names(learner: Any) -> list[str]:
+    """Return the names of a learner's variables; of Keras' variables their paths."""
+    return [getattr(given, "path", given.name) for given in learner.variables]
