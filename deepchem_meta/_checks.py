@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["check_count", "check_flag", "check_option", "check_positive", "check_seconds"]
 
 
-def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
+def check_count(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
     """Return `value` as an int, or say which whole number was wanted.
 
     Parameters
@@ -20,6 +20,8 @@ def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
         The value to check. NumPy integers are taken; booleans are not.
     minimum : int, default 0
         The smallest value allowed.
+    maximum : int, default 2**63 - 1
+        The largest.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
     TypeError
         If `value` is not a whole number.
     ValueError
-        If it is below `minimum`.
+        If it is below `minimum` or above `maximum`.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(
@@ -38,6 +40,8 @@ def check_count(name: str, value: Any, *, minimum: int = 0) -> int:
         )
     if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}")
+    if value > maximum:
+        raise ValueError(f"`{name}` must be at most {maximum}. Received: {name}={value!r}")
     return int(value)
 
 

@@ -225,6 +225,11 @@ class Layout(NamedTuple):
 
     def relax(self, other: Layout) -> Layout:
         """Return the layout that both this one and `other` fit."""
+        if len(self.support) != len(other.support):
+            raise ValueError(
+                "Batches must all have the same number of arrays, sample weights included. "
+                f"Received: {len(self.support)} and {len(other.support)}."
+            )
         return Layout(
             tuple(a.relax(b) for a, b in zip(self.support, other.support, strict=True)),
             tuple(a.relax(b) for a, b in zip(self.query, other.query, strict=True)),

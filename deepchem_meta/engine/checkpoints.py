@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -229,6 +230,9 @@ class CheckpointStore:
             )
 
 
+_RISING = ("acc", "auc", "precision", "recall", "r2", "f1", "fbeta", "iou", "dice")
+
+
 class Best:
     """Keeps the checkpoint of which a score was best, in a run and those that go on from it.
 
@@ -237,8 +241,8 @@ class Best:
     store : CheckpointStore
         Where to save.
     monitor : str
-        The score's name. The smallest is the best of names with loss, error, mae, mse or rmse,
-        else the largest.
+        The score's name. Of an accuracy, AUC, precision, recall, R2 or F-score the largest is the
+        best, else the smallest.
     known : list of str
         The names there are.
 
@@ -253,14 +257,15 @@ class Best:
             raise ValueError(f"`save_best` must be one of {list(known)}. Received: {monitor!r}")
         self._store = store
         self._monitor = monitor
-        falls = any(word in monitor for word in ("loss", "error", "mae", "mse"))
-        self._sign = -1.0 if falls else 1.0
+        self._sign = 1.0 if any(word in monitor.lower() for word in _RISING) else -1.0
         before = store.sampling() or {}
         self._best = before.get(monitor)
 
     def update(self, logs: dict[str, float]) -> None:
         """Save if the score is the best so far."""
         value = logs[self._monitor]
+        if math.isnan(value):
+            return
         if self._best is None or self._sign * value > self._sign * self._best:
             self._best = value
             self._store.save(1, {self._monitor: value})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
+from deepchem_meta.engine.execution import TASKS_AT_ONCE
 from deepchem_meta.engine.planning import choose_plan
 
 __all__ = ["EpisodeChunks", "OverManyTasks", "score_tasks"]
@@ -95,7 +96,7 @@ class OverManyTasks:
                 lambda t: function(t[0], t[1], scalars, t[2]),
                 (support, query, keys),
                 fn_output_signature=results,
-                parallel_iterations=1 if plan.ordered else os.cpu_count(),
+                parallel_iterations=1 if plan.ordered else TASKS_AT_ONCE,
             )
 
         specs = (support, query, scalars, keys)
@@ -103,6 +104,8 @@ class OverManyTasks:
             try:
                 return tf.function(vectorized, autograph=False).get_concrete_function(*specs)
             except Exception:
+                if self._task_execution == "vectorized":
+                    raise
                 _logger.debug("Tasks cannot be evaluated all at once", exc_info=True)
         return tf.function(looped, autograph=False).get_concrete_function(*specs)
 
@@ -144,14 +147,31 @@ class EpisodeChunks:
         self.seed = seed
         self._source = source
         self._check = check
-        known = list(getattr(source, "names", []))
+        named = "assays" in inspect.signature(source.sample).parameters
+        known = list(source.names) if named else []
         rounds = -(-n_tasks // len(known)) if known else None
         self.names = known * rounds if known else None
         self.n_tasks = len(self.names) if known else n_tasks
         self._kinds = len(known)
 
     def __iter__(self) -> Iterator[tuple[Any, Any, int]]:
-        """Yield (support, query, count): the first `count` tasks are new, the others repeat."""
+        """Yield (support, query, count): the first `count` tasks are new, the others repeat.
+
+        A source that keeps a place of its own (`DatasetTasks`) is read from its beginning, and
+        then put back to where it stood.
+        """
+        get_state = getattr(self._source, "get_state", None)
+        if get_state is None:
+            yield from self._draw()
+            return
+        place = get_state()
+        try:
+            self._source.set_state(self._source.initial_state)
+            yield from self._draw()
+        finally:
+            self._source.set_state(place)
+
+    def _draw(self) -> Iterator[tuple[Any, Any, int]]:
         rng = np.random.default_rng(self.seed)
         peek = getattr(self._source, "peek", None)
         first = peek() if peek else self._source.sample(1, np.random.default_rng(self.seed))

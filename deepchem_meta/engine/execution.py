@@ -16,6 +16,7 @@ from deepchem_meta.engine.state import ModelState
 __all__ = [
     "LOGS",
     "MEASURES",
+    "TASKS_AT_ONCE",
     "MetaStep",
     "OverTasks",
     "Plan",
@@ -32,7 +33,7 @@ MEASURES = ("support_loss_before", "support_loss_after", "query_loss_before")
 """What is measured now and then, means over the tasks of a meta-step."""
 
 # In a loop over tasks, by TensorFlow's scheduler. One a core halves the time of a single one.
-_TASKS_AT_ONCE = os.cpu_count() or 1
+TASKS_AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class Plan(NamedTuple):
@@ -90,7 +91,7 @@ class StepResult(NamedTuple):
     logs : float64 tensor of shape (capacity, len(LOGS))
         A row for each step.
     gradients : list of tf.Tensor
-        The last step's meta-gradient, reduced over tasks.
+        The last step's meta-gradient, reduced over tasks, times the optimizer's loss scale.
     state : list of tf.Tensor
         The last step's sums over tasks of the model's state.
     """
@@ -294,7 +295,7 @@ class OverTasks:
             lambda task, total: task < self.tasks,
             add,
             (0, zeros),
-            parallel_iterations=1 if self._plan.ordered else _TASKS_AT_ONCE,
+            parallel_iterations=1 if self._plan.ordered else TASKS_AT_ONCE,
         )[1]
 
     def _unpack(self, data, select):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from deepchem_meta._checks import check_positive
 
 __all__ = ["Adam", "GradientDescent", "InnerOptimizer", "Momentum"]
 
@@ -105,9 +108,7 @@ class Adam(InnerOptimizer):
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
         self.beta_1 = _check_decay("beta_1", beta_1)
         self.beta_2 = _check_decay("beta_2", beta_2)
-        if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon!r}")
-        self.epsilon = float(epsilon)
+        self.epsilon = check_positive("epsilon", epsilon)
 
     def start(self, values: Sequence[tf.Tensor]) -> Any:
         """Return zeros for both moments."""
@@ -127,6 +128,8 @@ class Adam(InnerOptimizer):
 
 
 def _check_decay(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"`{name}` must be from 0 to below 1. Received: {name}={value!r}")
     return float(value)

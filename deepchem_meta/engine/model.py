@@ -37,6 +37,8 @@ class LearnerModel:
         The learner's variables, in its order.
     learned : list of bool
         Which of them are meta-learned: those of a floating dtype with ``trainable=True``.
+    extended : bool
+        Whether the learner has what `KerasLearner` has beyond a `MetaLearner`.
     float_dtype : numpy dtype
         That of the first floating-point variable, which Python's numbers take.
     reader : BatchReader
@@ -68,9 +70,9 @@ class LearnerModel:
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
         self.float_dtype = np.dtype(floats[0] if floats else "float32")
         # A learner whose batches may or may not have sample weights says so.
-        weighted = getattr(learner, "takes_sample_weights", False)
+        self.extended = hasattr(learner, "compute_model_and_state")
+        weighted = self.extended and learner.takes_sample_weights
         self.reader = BatchReader(self.float_dtype, lengths_differ=weighted)
-        self._has_state = hasattr(learner, "compute_model_and_state")
 
     def check_variables(self) -> None:
         """Raise ValueError if the learner's variables are no longer those of the start."""
@@ -128,7 +130,7 @@ class LearnerModel:
             The values with the model's state as the computation leaves it.
         """
         inputs = self.reader.pack(batch)
-        if self._has_state:
+        if self.extended:
             return self.learner.compute_model_and_state(
                 inputs, list(params), training, role=role, key=key
             )
@@ -153,8 +155,9 @@ class LearnerModel:
 
     def metrics(self, batch: Sequence[tf.Tensor], outputs: Any) -> dict[str, tf.Tensor]:
         """Return the learner's metrics of a batch, by name, if it has any."""
-        compute = getattr(self.learner, "compute_metrics", None)
-        return compute(self.reader.pack(batch), outputs) if compute else {}
+        if not self.extended:
+            return {}
+        return self.learner.compute_metrics(self.reader.pack(batch), outputs)
 
     def settle(self, params: Sequence[tf.Tensor], support: TaskBatch) -> list[tf.Tensor]:
         """Return adapted values with the state that prediction is to use.
@@ -162,7 +165,7 @@ class LearnerModel:
         A learner with ``support_state`` true has it computed from the support batch by the adapted
         model, in one more pass.
         """
-        if not getattr(self.learner, "support_state", False):
+        if not (self.extended and self.learner.support_state):
             return list(params)
         return self.compute(params, support.arrays, False, role="support")[2]
 

@@ -96,7 +96,8 @@ class MetaOptimizer:
         Parameters
         ----------
         gradients : list of tf.Tensor or None
-            One for each variable, of its shape and of the dtype of `accumulation_dtype`.
+            One for each variable, of its shape and of the dtype of `accumulation_dtype`; times
+            `loss_scale`.
         """
         pairs = zip(gradients, self._moved, strict=True)
         reached = [(gradient, moved) for gradient, moved in pairs if gradient is not None]

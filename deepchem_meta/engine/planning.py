@@ -107,7 +107,7 @@ def _obstacle(graph: tf.Graph, nbytes: int, ragged: bool) -> str | None:
         tensors = [output for output in operation.outputs if output.dtype != tf.resource]
         if not all(tensor.shape.is_fully_defined() for tensor in tensors):
             return f"an unknown shape, from the op {operation.type}"
-    on_cpu = not tf.config.list_physical_devices("GPU")
+    on_cpu = not tf.config.list_logical_devices("GPU")
     for name in _op_types(graph):
         if _is_stateful(name):
             return f"the stateful op {name}"

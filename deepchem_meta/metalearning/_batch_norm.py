@@ -37,7 +37,8 @@ def batch_norm_mode(
     role : {"support", "query"}
         Which set of its task the batch is.
     weights : tensor of shape (examples, ...), optional
-        Sample weights. Examples with weight 0 do not count in the statistics.
+        Sample weights. Examples with weight 0 do not count in the statistics of layers whose
+        input has the example as first axis.
     """
     of_batch = {"transductive": True, "support": role == "support", "running": None}[mode]
     counted = None
@@ -59,7 +60,8 @@ def exact_moments() -> Iterator[None]:
 
     TensorFlow's takes the mean for a constant in the variance. The first derivative is right all
     the same; the second, and with it any meta-gradient through Keras' BatchNormalization,
-    LayerNormalization or GroupNormalization, is off by 10% and more.
+    LayerNormalization or GroupNormalization, is off (see tests/test_upstream.py). Another thread
+    that uses `tf.nn.moments` in the meantime gets the same values and first derivatives.
     """
     with _attribute(tf.nn, "moments", _moments):
         yield

@@ -32,13 +32,7 @@ class OutputLoss:
 
     def __init__(self, loss: Any, outputs: Any):
         if isinstance(loss, (list, tuple, dict)):
-            try:
-                losses = tf.nest.flatten_up_to(outputs, loss)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    "`loss` must be one loss, or a list or dict of losses as the model's outputs "
-                    f"are. Received: {loss!r} for outputs of the structure {_shapes(outputs)}"
-                ) from error
+            losses = _by_output(loss, outputs)
         else:
             losses = [loss] * len(tf.nest.flatten(outputs))
         self._losses = [
@@ -145,6 +139,22 @@ class _FunctionLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return self.function(y_true, y_pred)
+
+
+def _by_output(loss: Any, outputs: Any) -> list:
+    """Return the losses in the order of `tf.nest.flatten(outputs)`."""
+    if isinstance(loss, dict):
+        fits = isinstance(outputs, dict) and sorted(loss) == sorted(outputs)
+        losses = [loss[name] for name in sorted(loss)]
+    else:
+        fits = isinstance(outputs, (list, tuple)) and len(loss) == len(outputs)
+        losses = list(loss)
+    if not fits or all(one is None for one in losses):
+        raise ValueError(
+            "`loss` must be one loss, or a list or dict of losses as the model's outputs are, not "
+            f"all of them None. Received: {loss!r} for outputs of shapes {_shapes(outputs)}"
+        )
+    return losses
 
 
 def _as_loss(loss: Any, dtype: tf.DType) -> keras.losses.Loss:

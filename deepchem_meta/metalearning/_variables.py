@@ -30,6 +30,8 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
 
     Raises
     ------
+    TypeError
+        If it is nothing of the kind.
     ValueError
         If one of them names no floating-point variable of the learner.
     """
@@ -37,13 +39,20 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
     if adapt_variables is None:
         return model.learned
     variables = model.variables
-    single = isinstance(adapt_variables, (str, keras.layers.Layer))
-    wanted = [adapt_variables] if single else list(adapt_variables)
+    is_variable = as_variable(adapt_variables) is not None
+    if isinstance(adapt_variables, (str, keras.layers.Layer)) or is_variable:
+        wanted = [adapt_variables]
+    elif isinstance(adapt_variables, (list, tuple)):
+        wanted = list(adapt_variables)
+    else:
+        raise TypeError(
+            "`adapt_variables` must be a str, a variable, a layer, or a list of them. "
+            f"Received: adapt_variables={adapt_variables!r}"
+        )
     chosen = [False] * len(variables)
     for item in wanted:
         if isinstance(item, str):
-            names = variable_names(learner)
-            found = [bool(re.search(item, name)) for name in names]
+            found = [bool(_compile(item).search(name)) for name in variable_names(learner)]
         elif isinstance(item, keras.layers.Layer):
             weights = {id(as_variable(weight)) for weight in item.trainable_weights}
             found = [id(v) in weights for v in variables]
@@ -62,3 +71,12 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
 def variable_names(learner: Any) -> list[str]:
     """Return the names of a learner's variables; of Keras' variables their paths."""
     return [getattr(given, "path", given.name) for given in learner.variables]
+
+
+def _compile(pattern: str) -> re.Pattern:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"`adapt_variables` must be a regular expression. Received: {pattern!r}: {error}"
+        ) from error

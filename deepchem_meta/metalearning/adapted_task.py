@@ -65,7 +65,7 @@ class AdaptedTask:
         tf.Tensor or list of tf.Tensor
             The model's outputs with ``training=False``.
         """
-        if not hasattr(self._model.learner, "compute_outputs"):
+        if not self._model.extended:
             return self.predict_on_batch(inputs)[1]
         # A reader of its own, since x alone is not the structure of a batch.
         reader = BatchReader(self._model.float_dtype)
@@ -106,7 +106,7 @@ class AdaptedTask:
             If the learner is not a `KerasLearner`, or Keras cannot copy its model.
         """
         learner = self._model.learner
-        if not hasattr(learner, "to_model"):
+        if not self._model.extended:
             raise TypeError(
                 "`to_model` needs a learner that is a KerasLearner. "
                 f"Received: {type(learner).__name__}"

@@ -25,6 +25,7 @@ from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning._task_source import as_source, check_episodes
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
+from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
 
 __all__ = ["MetaAlgorithm", "MetaGradient"]
@@ -49,7 +50,7 @@ class MetaGradient(NamedTuple):
     variables: list[tf.Variable]
 
 
-class MetaAlgorithm:
+class MetaAlgorithm(TaskAlgorithm):
     """Base of the algorithms: an algorithm says what happens in one task, the rest is here.
 
     A subclass implements `adapt_task`, a pure function of one task's data. The query loss and its
@@ -124,14 +125,15 @@ class MetaAlgorithm:
         self._meta_optimizer = MetaOptimizer(keras_optimizer, self._meta_variables, step)
         self._step = step
         self._model_dir = open_model_dir(self, model_dir)
-        self._saved = {
+        saved = {
             "listed": variables,
             "rates": self._rates,
             "random": [self._seed],
             "optimizer": [step, *self._meta_optimizer.state],
             "optimizer_name": type(keras_optimizer).__name__,
         }
-        self._store = CheckpointStore(self._model_dir, **self._saved)
+        self._store = CheckpointStore(self._model_dir, **saved)
+        self._best_store = CheckpointStore(os.path.join(self._model_dir, "best"), **saved)
         self._trainers: dict[Hashable, MetaTrainer] = {}
         self._adapters: dict[Hashable, TracedOrEager] = {}
         self._evaluators: dict[Hashable, OverManyTasks] = {}
@@ -143,8 +145,8 @@ class MetaAlgorithm:
             lambda params, x: learner.compute_outputs(x, params)
         )
         # Only a KerasLearner says what the arrays of a batch are.
-        keras_like = self._model.reader.lengths_differ
-        self._check_episodes = check_episodes if keras_like else lambda episodes: episodes
+        extended = self._model.extended
+        self._check_episodes = check_episodes if extended else lambda episodes: episodes
         self._tried = False
 
     @property
@@ -187,168 +189,6 @@ class MetaAlgorithm:
         After a change of `optimization_steps` the choice is made anew.
         """
         return self._trainer().plan
-
-    # What an algorithm is made of: pure functions of one task.
-
-    def adapt_task(
-        self,
-        params: list[tf.Tensor],
-        support: TaskBatch,
-        numbers: dict[str, tf.Tensor],
-        steps: int,
-    ) -> list[tf.Tensor]:
-        """Adapt the values of the learner's variables to a task.
-
-        Parameters
-        ----------
-        params : list of tf.Tensor
-            The values to start from, one for each of the learner's variables.
-        support : TaskBatch
-            The task's support batch: ``support.loss_and_state(params, step)`` computes the loss
-            of a step.
-        numbers : dict of scalar tf.Tensor
-            What `task_numbers` gives, as float64 tensors.
-        steps : int
-            Steps of adaptation.
-
-        Returns
-        -------
-        list of tf.Tensor
-            The adapted values.
-        """
-        raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
-
-    def adapt_through(
-        self,
-        params: list[tf.Tensor],
-        support: TaskBatch,
-        numbers: dict[str, tf.Tensor],
-        steps: Sequence[int],
-    ) -> list[list[tf.Tensor]]:
-        """Return the adapted values after each of several numbers of steps.
-
-        Override it where one adaptation passes through all of them.
-
-        Parameters
-        ----------
-        params, support, numbers
-            As in `adapt_task`.
-        steps : sequence of int
-            Numbers of steps.
-
-        Returns
-        -------
-        list of list of tf.Tensor
-            What `adapt_task` returns for each number.
-        """
-        return [self.adapt_task(params, support, numbers, count) for count in steps]
-
-    def query_loss(
-        self, adapted: list[tf.Tensor], query: TaskBatch
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the loss on a task's query batch, a scalar, and the values with their state.
-
-        By default the loss is the learner's.
-        """
-        return query.loss_and_state(adapted)
-
-    def task_gradient(
-        self,
-        support: TaskBatch,
-        query: TaskBatch,
-        numbers: dict[str, tf.Tensor],
-        scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
-        """Return a task's query loss after adaptation, and the gradient of `scale` times it.
-
-        Parameters
-        ----------
-        support, query : TaskBatch
-            The task's batches.
-        numbers : dict of scalar tf.Tensor
-            As in `adapt_task`.
-        scale : float64 scalar
-            Not 1 for a `keras.optimizers.LossScaleOptimizer` alone.
-
-        Returns
-        -------
-        loss : scalar tf.Tensor
-        gradients : list of tf.Tensor or None
-            By the meta-learned variables; None where there is none.
-        state : list of tf.Tensor or None
-            What `changed_state` returns.
-        """
-        with tf.GradientTape() as tape:
-            params = self._model.values()
-            adapted = self._adapt(params, support, numbers, self.optimization_steps)
-            loss, final = self.query_loss(adapted, query)
-            scaled = loss * tf.cast(scale, loss.dtype)
-        gradients = tape.gradient(scaled, self._meta_variables)
-        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return loss, gradients, self.changed_state(params, final)
-
-    def changed_state(
-        self, before: list[tf.Tensor], after: list[tf.Tensor]
-    ) -> list[tf.Tensor | None]:
-        """Return what the model itself changed of its variables' values.
-
-        Parameters
-        ----------
-        before, after : list of tf.Tensor
-            The values at a task's beginning and end.
-
-        Returns
-        -------
-        list of tf.Tensor or None
-            The new value of each variable that is neither meta-learned nor adapted; None where it
-            is the old one.
-        """
-        return [None if after[i] is before[i] else after[i] for i in self._state]
-
-    def task_numbers(self) -> dict[str, float]:
-        """Return the numbers that `adapt_task` uses and that may change between calls."""
-        return {}
-
-    def traced_choices(self) -> Hashable:
-        """Return what a trace of `adapt_task` holds fast, so that a change leads to a new one."""
-        return self.optimization_steps
-
-    def _adapt(self, params, support, numbers, steps):
-        """Return the adapted values with the state that prediction is to use."""
-        return self._model.settle(self.adapt_task(params, support, numbers, steps), support)
-
-    def _task_gradient(self, support, query, numbers, key, scale):
-        """Be `TaskFunctions.gradient`."""
-        return self.task_gradient(*self._batches(support, query, key), numbers, scale)
-
-    def _measure_task(self, support, query, numbers, key):
-        """Return the support loss before and after adaptation, and the query loss before."""
-        support, query = self._batches(support, query, key)
-        params = self._model.values()
-        before = self._model.settle(params, support)
-        adapted = self._adapt(params, support, numbers, self.optimization_steps)
-        losses = [support.loss(before), support.loss(adapted), query.loss(before)]
-        return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
-
-    def _evaluate_task(self, support, query, numbers, key, steps, with_outputs):
-        """Return the query loss, metrics and outputs after each number of steps, stacked."""
-        support, query = self._batches(support, query, key)
-        params = self._model.values()
-        rows = []
-        for adapted in self.adapt_through(params, support, numbers, steps):
-            adapted = self._model.settle(adapted, support)
-            loss, outputs = self._model.predict(adapted, query.arrays)
-            values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
-            values = {name: tf.cast(value, tf.float64) for name, value in values.items()}
-            rows.append((values, outputs if with_outputs else ()))
-        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
-
-    def _batches(self, support, query, key):
-        return TaskBatch(self._model, support, "support", key), TaskBatch(
-            self._model, query, "query", key
-        )
-
-    # What users call.
 
     def fit(
         self,
@@ -404,14 +244,16 @@ class MetaAlgorithm:
             How many held-out tasks to adapt to.
         save_best : str, optional
             The name of one of these scores. The checkpoint with the best one is kept in the folder
-            ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it. Of names
-            with loss, error, mae, mse or rmse the smallest is the best, else the largest.
+            ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it. Of an
+            accuracy, AUC, precision, recall, R2, F-score or IoU the largest is the best, of
+            anything else, such as the loss, the smallest.
 
         Returns
         -------
         keras.callbacks.History
             ``history.history`` holds for each epoch the means over its meta-steps of ``loss`` (the
-            query loss after adaptation) and ``gradient_norm``; and over every 200th of them, from
+            query loss after adaptation, computed with ``training=True``, unlike that of
+            `evaluate`) and ``gradient_norm``; and over every 200th of them, from
             the first on, ``support_loss_before``, ``support_loss_after`` and ``query_loss_before``
             adaptation.
 
@@ -457,9 +299,10 @@ class MetaAlgorithm:
     def restore(self, best: bool = False) -> None:
         """Go back to the newest checkpoint in `model_dir`, or to the best one.
 
-        The learner's variables, learned rates, the optimizer's slots and the count of meta-steps
-        are restored, and where the learner's sampling stood, if it has `set_state`. The optimizer's
-        settings, its learning rate among them, stay as they were given to the constructor.
+        The learner's variables, learned rates, the optimizer's slots, the count of meta-steps and
+        the seed are restored, and where the learner's sampling stood, if it has `set_state`. The
+        optimizer's settings, its learning rate among them, stay as they were given to the
+        constructor.
 
         Parameters
         ----------
@@ -480,7 +323,7 @@ class MetaAlgorithm:
         """
         self._model.check_variables()
         if best:
-            self._best_store().restore()
+            self._best_store.restore()
         else:
             self._sampler.rewind(self._store.restore())
 
@@ -604,7 +447,7 @@ class MetaAlgorithm:
             over_tasks, episodes, self._model.reader, numbers=self.task_numbers(), scores=scores
         )
         settings = {"algorithm": type(self).__name__}
-        if getattr(self.learner, "has_batch_norm", False):
+        if self._model.extended and self.learner.has_batch_norm:
             settings["batch_norm"] = self.learner.batch_norm
         return Evaluation(values, steps, seed=seed, task_names=episodes.names, settings=settings)
 
@@ -652,14 +495,10 @@ class MetaAlgorithm:
         rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
-    def _best_store(self) -> CheckpointStore:
-        """Return what keeps the best checkpoint."""
-        return CheckpointStore(os.path.join(self._model_dir, "best"), **self._saved)
-
     def _validator(
         self, tasks: Any, n_tasks: int, save_best: str | None
     ) -> Callable[[], dict[str, float]]:
-        """Return what scores held-out tasks at the end of an epoch, and keeps the best."""
+        """Return what gives the logs of held-out tasks at the end of an epoch."""
         if tasks is None:
             if save_best is not None:
                 raise ValueError(
@@ -669,9 +508,9 @@ class MetaAlgorithm:
             return dict
         source = as_source(tasks)
         check_count("validation_tasks", n_tasks, minimum=1)
-        names = [m.name for m in getattr(self.learner, "metrics", [])]
+        names = [m.name for m in self.learner.metrics] if self._model.extended else []
         known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
-        best = None if save_best is None else Best(self._best_store(), save_best, known)
+        best = None if save_best is None else Best(self._best_store, save_best, known)
 
         def validate() -> dict[str, float]:
             steps = (self.optimization_steps,)

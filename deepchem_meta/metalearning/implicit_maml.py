@@ -90,10 +90,16 @@ class ImplicitMAML(MAML):
             )
         return []
 
-    def adapt_through(self, params, support, numbers, steps):
-        """Return the values after each of several numbers of steps, pulled back to `params`.
+    def adapt_task(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Take `steps` steps on the support loss with the proximal term.
 
-        Parameters and result are those of `MetaAlgorithm.adapt_through`.
+        Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
 
         def proximal(values, step):
@@ -107,16 +113,15 @@ class ImplicitMAML(MAML):
             )
             return loss + self._regularization / 2 * pull, after
 
-        path = descend(
+        return descend(
             proximal,
             params,
             self._model.variables,
             adapts=self._adapts,
             rate=lambda step, index: self.inner_rate(numbers, step, index),
-            steps=max(steps),
+            steps=steps,
             **self._inner_options,
-        )
-        return [path[count] for count in steps]
+        )[-1]
 
     def task_gradient(
         self,

@@ -293,7 +293,11 @@ class KerasLearner(MetaLearner):
         self._selected = self.sample_tasks(1, self._rng)
 
     def get_batch(self) -> tuple:
-        """Return the support set of the selected task; `train_on_current_task` calls this."""
+        """Return the support set of the selected task, as often as it is asked for.
+
+        `fit` draws its tasks through `sample_tasks`; this is for `train_on_current_task`, all
+        whose steps are then on the support set. Query sets are scored by `evaluate`.
+        """
         if self._selected is None:
             self.select_task()
         return tf.nest.map_structure(lambda array: array[0], self._selected[0])

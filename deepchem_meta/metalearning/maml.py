@@ -114,10 +114,14 @@ class MAML(MetaAlgorithm):
         **options: Any,
     ):
         learned_rate = as_variable(learning_rate)
-        if learned_rate is not None and learned_rate.shape.rank != 0:
+        if learned_rate is not None and not (
+            learned_rate.shape.rank == 0
+            and learned_rate.dtype.is_floating
+            and learning_rate.trainable
+        ):
             raise ValueError(
-                "`learning_rate` must be a scalar. "
-                f"Received: a variable of shape {tuple(learned_rate.shape)}"
+                "`learning_rate` must be a number, or a trainable floating-point variable that is "
+                f"a scalar. Received: learning_rate={learning_rate!r}"
             )
         self._learned_rate = learned_rate
         self.learning_rate = learning_rate
@@ -180,29 +184,15 @@ class MAML(MetaAlgorithm):
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
-        return self.adapt_through(params, support, numbers, [steps])[0]
-
-    def adapt_through(
-        self,
-        params: list[tf.Tensor],
-        support: TaskBatch,
-        numbers: dict[str, tf.Tensor],
-        steps: Sequence[int],
-    ) -> list[list[tf.Tensor]]:
-        """Return the values after each of several numbers of steps.
-
-        Parameters and result are those of `MetaAlgorithm.adapt_through`.
-        """
-        path = descend(
+        return descend(
             support.loss_and_state,
             params,
             self._model.variables,
             adapts=self._adapts,
             rate=lambda step, index: self.inner_rate(numbers, step, index),
-            steps=max(steps),
+            steps=steps,
             **self._inner_options,
-        )
-        return [path[count] for count in steps]
+        )[-1]
 
     def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
         """Return the rate of an inner step for a variable.

@@ -113,6 +113,11 @@ class DatasetTasks:
             return element
         raise ValueError(_EMPTY)
 
+    @property
+    def initial_state(self) -> dict[str, int]:
+        """What `get_state` returns before any task is drawn."""
+        return {"elements": 0}
+
     def get_state(self) -> dict[str, int]:
         """Return how many elements have been taken since the dataset last started."""
         return {"elements": self._elements}

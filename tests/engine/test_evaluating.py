@@ -76,6 +76,10 @@ def test_every_task_on_its_own(task_execution):
         found = over(support, query, {"a": factor}, keys)["scaled"]
         np.testing.assert_allclose(found, factor * (support[0] * query[0]).sum(1), rtol=1e-5)
     over = OverManyTasks(normal, task_execution=task_execution, nbytes=10)
+    if task_execution == "vectorized":
+        with pytest.raises(ValueError, match="No pfor vectorization"):
+            over(support, query, {}, keys)
+        return
     found = over(support, query, {}, keys)
     assert len(set(found["noise"].tolist())) == 5
     np.testing.assert_allclose(found["sum"], support[0].sum(1), rtol=1e-5)

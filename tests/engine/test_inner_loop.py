@@ -184,7 +184,7 @@ def test_adams_derivative_is_finite_where_the_gradient_is_0():
         (lambda: Momentum(1.0), "`momentum` must be from 0 to below 1"),
         (lambda: Adam(beta_1=-0.1), "`beta_1`"),
         (lambda: Adam(beta_2=2), "`beta_2`"),
-        (lambda: Adam(epsilon=0), "`epsilon` must be above 0"),
+        (lambda: Adam(epsilon=0), "`epsilon` must be a finite number above 0"),
     ],
 )
 def test_bad_settings_of_a_rule(make, match):

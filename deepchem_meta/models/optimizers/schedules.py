@@ -315,7 +315,9 @@ class PiecewiseConstantSchedule(LearningRateSchedule):
                     f"Received: boundaries_and_scales={boundaries_and_scales!r}"
                 )
             boundaries_and_scales = {
-                check_steps("a boundary", step): check_number("a scale", scale, minimum=0)
+                check_steps("boundaries_and_scales, a step", step): check_number(
+                    "boundaries_and_scales, a factor", scale, minimum=0
+                )
                 for step, scale in boundaries_and_scales.items()
             }
         self.boundaries_and_scales = boundaries_and_scales
