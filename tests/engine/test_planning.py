@@ -26,7 +26,7 @@ def branch(x):
         (lambda x: tf.reduce_sum(x @ dense), None),
         (lambda x: tf.reduce_sum(tf.function(lambda y: y @ dense)(x)), None),
         (lambda x: tf.nn.embedding_lookup(dense, tf.cast(x[0], tf.int32)), None),
-        (lambda x: tf.random.stateless_uniform((4,), (1, 2)) * x, None),
+        (lambda x: tf.random.stateless_uniform((4,), (1, 2)) * x, "random numbers"),
         (lambda x: tf.boolean_mask(x, x > 0), "unknown shape"),
         (lambda x: tf.where(x > 0), "unknown shape"),
         (lambda x: tf.unique(x[0])[0], "unknown shape"),
