@@ -245,6 +245,8 @@ class Best:
         best, else the smallest.
     known : list of str
         The names there are.
+    goes_on : bool
+        Whether what the store holds is from the same run, and to be beaten.
 
     Raises
     ------
@@ -252,13 +254,13 @@ class Best:
         If there is no such score.
     """
 
-    def __init__(self, store: CheckpointStore, monitor: str, known: Sequence[str]):
+    def __init__(self, store: CheckpointStore, monitor: str, known: Sequence[str], goes_on: bool):
         if monitor not in known:
             raise ValueError(f"`save_best` must be one of {list(known)}. Received: {monitor!r}")
         self._store = store
         self._monitor = monitor
         self._sign = 1.0 if any(word in monitor.lower() for word in _RISING) else -1.0
-        before = store.sampling() or {}
+        before = (store.sampling() or {}) if goes_on else {}
         self._best = before.get(monitor)
 
     def update(self, logs: dict[str, float]) -> None:

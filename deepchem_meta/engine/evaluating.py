@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Iterator
@@ -155,33 +156,21 @@ class EpisodeChunks:
         self._kinds = len(known)
 
     def __iter__(self) -> Iterator[tuple[Any, Any, int]]:
-        """Yield (support, query, count): the first `count` tasks are new, the others repeat.
-
-        A source that keeps a place of its own (`DatasetTasks`) is read from its beginning, and
-        then put back to where it stood.
-        """
-        get_state = getattr(self._source, "get_state", None)
-        if get_state is None:
-            yield from self._draw()
-            return
-        place = get_state()
-        try:
-            self._source.set_state(self._source.initial_state)
-            yield from self._draw()
-        finally:
-            self._source.set_state(place)
-
-    def _draw(self) -> Iterator[tuple[Any, Any, int]]:
+        """Yield (support, query, count): the first `count` tasks are new, the others repeat."""
+        source = self._source
+        if hasattr(source, "initial_state"):  # read from its beginning, in a copy of its own
+            source = copy.copy(source)
+            source.set_state(source.initial_state)
         rng = np.random.default_rng(self.seed)
-        peek = getattr(self._source, "peek", None)
-        first = peek() if peek else self._source.sample(1, np.random.default_rng(self.seed))
+        peek = getattr(source, "peek", None)
+        first = peek() if peek else source.sample(1, np.random.default_rng(self.seed))
         nbytes = sum(np.asarray(array).nbytes for array in tf.nest.flatten(first))
         most = max(1, min(_MOST_TASKS_A_CALL, _MOST_BYTES_A_CALL // nbytes))
         size = -(-self.n_tasks // -(-self.n_tasks // most))
         for start in range(0, self.n_tasks, size):
             count = min(size, self.n_tasks - start)
             which = {"assays": np.arange(start, start + count) % self._kinds} if self.names else {}
-            episodes = self._check(self._source.sample(count, rng, **which))
+            episodes = self._check(source.sample(count, rng, **which))
             rows = np.arange(size) % count
             yield *tf.nest.map_structure(lambda a, rows=rows: np.asarray(a)[rows], episodes), count
 

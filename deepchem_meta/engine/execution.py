@@ -222,7 +222,7 @@ class MetaStep:
             step,
             keys,
         )
-        gradients = [gradient * tf.cast(self._weight, gradient.dtype) for gradient in gradients]
+        gradients = [gradient * tf.constant(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
         if not self._optimizer.skips_nonfinite:

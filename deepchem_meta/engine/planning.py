@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -56,8 +56,11 @@ def choose_plan(
     -------
     Plan
     """
-    ordered = any(_is_stateful(name) for name in _op_types(function.graph))
-    obstacle = _obstacle(function.graph, nbytes, ragged)
+    nodes, called = _nodes(function.graph)
+    types = [node.op for node in (*nodes, *called)]
+    ordered = any(_is_stateful(name) for name in types)
+    reached = [function.graph.get_operation_by_name(node.name) for node in nodes]
+    obstacle = _obstacle(reached, types, nbytes, ragged)
     asked = task_execution != "auto" or jit_compile != "auto"
     vectorized = obstacle is None if task_execution == "auto" else task_execution == "vectorized"
     jit = obstacle is None if jit_compile == "auto" else jit_compile
@@ -99,16 +102,18 @@ def agree(
     return bool(np.linalg.norm(a - b) <= np.sqrt(precision) * larger)
 
 
-def _obstacle(graph: tf.Graph, nbytes: int, ragged: bool) -> str | None:
+def _obstacle(
+    operations: Sequence[tf.Operation], types: Sequence[str], nbytes: int, ragged: bool
+) -> str | None:
     """Name what speaks against vectorising a task with XLA, if anything does."""
     if ragged:
         return "batches whose shapes differ"
-    for operation in graph.get_operations():
+    for operation in operations:
         tensors = [output for output in operation.outputs if output.dtype != tf.resource]
         if not all(tensor.shape.is_fully_defined() for tensor in tensors):
             return f"an unknown shape, from the op {operation.type}"
     on_cpu = not tf.config.list_logical_devices("GPU")
-    for name in _op_types(graph):
+    for name in types:
         if _is_stateful(name):
             return f"the stateful op {name}"
         if name.startswith("StatelessRandom"):
@@ -122,11 +127,33 @@ def _obstacle(graph: tf.Graph, nbytes: int, ragged: bool) -> str | None:
     return None
 
 
-def _op_types(graph: tf.Graph) -> Iterator[str]:
-    """Yield the types of a graph's ops and of those in the functions that it calls."""
+def _nodes(graph: tf.Graph) -> tuple[list, list]:
+    """Return the nodes that a graph's outputs depend on, and those of the functions they call.
+
+    The rest never runs: a recurrent layer of Keras draws seeds whether it has Dropout or not.
+    """
     definition = graph.as_graph_def()
-    for nodes in (definition.node, *(f.node_def for f in definition.library.function)):
-        yield from (node.op for node in nodes)
+    ends = [tensor.op.name for tensor in graph.outputs]
+    ends += [operation.name for operation in graph.control_outputs]
+    nodes = list(tf.compat.v1.graph_util.extract_sub_graph(definition, ends).node) if ends else []
+    functions = {function.signature.name: function for function in definition.library.function}
+    called: list = []
+    seen: set[str] = set()
+    pending = _called(nodes)
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in functions:
+            seen.add(name)
+            called += functions[name].node_def
+            pending += _called(functions[name].node_def)
+    return nodes, called
+
+
+def _called(nodes: Sequence) -> list[str]:
+    """Return the names of the functions in some nodes' attributes."""
+    values = [value for node in nodes for value in node.attr.values()]
+    functions = [v.func for v in values] + [f for v in values for f in v.list.func]
+    return [function.name for function in functions if function.name]
 
 
 def _is_stateful(name: str) -> bool:

@@ -111,12 +111,13 @@ def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.met
     for metric in metrics:
         if metric in ("accuracy", "acc"):
             metric = _accuracy(tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0])
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", None)
         try:
             metric = keras.metrics.get(metric)
         except ValueError as error:
             raise ValueError(f"Keras knows no such metric. Received: {metric!r}") from error
         if not isinstance(metric, keras.metrics.Metric):
-            metric = keras.metrics.MeanMetricWrapper(metric, name=metric.__name__)
+            metric = keras.metrics.MeanMetricWrapper(metric, name=name)
         found.append(metric)
     return found
 

@@ -244,7 +244,8 @@ class MetaAlgorithm(TaskAlgorithm):
             How many held-out tasks to adapt to.
         save_best : str, optional
             The name of one of these scores. The checkpoint with the best one is kept in the folder
-            ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it. Of an
+            ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it; with
+            `restore` the one kept there before counts too. Of an
             accuracy, AUC, precision, recall, R2, F-score or IoU the largest is the best, of
             anything else, such as the loss, the smallest.
 
@@ -272,7 +273,7 @@ class MetaAlgorithm(TaskAlgorithm):
             check_count("steps_per_execution", steps_per_execution, minimum=1)
         check_option("verbose", verbose, ("auto", 0, 1, 2, False, True))
         epoch = check_count("validation_frequency", validation_frequency, minimum=1)
-        validate = self._validator(validation, validation_tasks, save_best)
+        validate = self._validator(validation, validation_tasks, save_best, restore)
         if restore:
             self.restore()
         self._model.check_variables()
@@ -496,7 +497,7 @@ class MetaAlgorithm(TaskAlgorithm):
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
     def _validator(
-        self, tasks: Any, n_tasks: int, save_best: str | None
+        self, tasks: Any, n_tasks: int, save_best: str | None, goes_on: bool
     ) -> Callable[[], dict[str, float]]:
         """Return what gives the logs of held-out tasks at the end of an epoch."""
         if tasks is None:
@@ -510,13 +511,13 @@ class MetaAlgorithm(TaskAlgorithm):
         check_count("validation_tasks", n_tasks, minimum=1)
         names = [m.name for m in self.learner.metrics] if self._model.extended else []
         known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
-        best = None if save_best is None else Best(self._best_store, save_best, known)
+        best = save_best and Best(self._best_store, save_best, known, goes_on)
 
         def validate() -> dict[str, float]:
             steps = (self.optimization_steps,)
             means = self.evaluate(source, n_tasks=n_tasks, optimization_steps=steps).mean
             logs = {f"val_{name}": float(mean[0]) for name, mean in means.items()}
-            if best is not None:
+            if best:
                 best.update(logs)
             return logs
 

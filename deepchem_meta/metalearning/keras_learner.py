@@ -378,5 +378,6 @@ def _seeds(key: tf.Tensor, count: int) -> list[tf.Tensor]:
     folded = tf.cast(tf.stack([key[0] % (2**31 - 1), tf.zeros((), tf.int64)]), tf.int32)
     for number in tf.unstack(key[1:]):
         folded = tf.random.fold_in(folded, tf.cast(number, tf.int32))
-    first = tf.cast(folded[0], tf.int64)
+    # What was folded in last is only in the second number; one more time, and it is in the first.
+    first = tf.cast(tf.random.fold_in(folded, 0)[0], tf.int64)
     return [tf.stack([first, tf.constant(i * _MOST_DRAWS, tf.int64)]) for i in range(count)]

@@ -61,7 +61,7 @@ class MetaSGD(MAML):
             )
         start = float(self.learning_rate)
         self._rate_of = {
-            index: tf.Variable(tf.fill(v.shape, tf.cast(start, v.dtype)), name=f"rate_{index}")
+            index: tf.Variable(tf.fill(v.shape, tf.constant(start, v.dtype)), name=f"rate_{index}")
             for index, (v, adapt) in enumerate(
                 zip(LearnerModel(learner).variables, adapts, strict=True)
             )
