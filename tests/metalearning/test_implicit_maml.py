@@ -49,7 +49,7 @@ def test_exact_implicit_gradient_on_a_quadratic(regularization):
 def test_central_differences_of_a_net_where_the_inner_loop_has_converged():
     learner = Sine(hidden=3, dtype="float64", points=4)
     options = {"regularization": 15.0, "cg_steps": 30, **PLAIN}
-    algorithm = ImplicitMAML(learner, 0.04, 80, **options)
+    algorithm = ImplicitMAML(learner, 0.02, 80, **options)
     support, query = episodes(learner, 2)
     found = algorithm.meta_gradient(support, query).gradients
     rng = np.random.default_rng(1)
