@@ -111,14 +111,7 @@ def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.met
     for metric in metrics:
         if metric in ("accuracy", "acc"):
             metric = _accuracy(tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0])
-        name = metric if isinstance(metric, str) else getattr(metric, "__name__", None)
-        try:
-            metric = keras.metrics.get(metric)
-        except ValueError as error:
-            raise ValueError(f"Keras knows no such metric. Received: {metric!r}") from error
-        if not isinstance(metric, keras.metrics.Metric):
-            metric = keras.metrics.MeanMetricWrapper(metric, name=name)
-        found.append(metric)
+        found.append(_as_metric(metric))
     return found
 
 
@@ -166,6 +159,20 @@ def _as_loss(loss: Any, dtype: tf.DType) -> keras.losses.Loss:
     if isinstance(found, keras.losses.Loss):
         return found
     return _FunctionLoss(found, "float64" if dtype == tf.float64 else "float32")
+
+
+def _as_metric(metric: Any) -> keras.metrics.Metric:
+    """Return a metric, under the name it is given by."""
+    try:
+        found = keras.metrics.get(metric)
+    except ValueError as error:
+        raise ValueError(f"Keras knows no such metric. Received: {metric!r}") from error
+    if not isinstance(found, keras.metrics.Metric):
+        name = metric if isinstance(metric, str) else getattr(found, "__name__", None)
+        return keras.metrics.MeanMetricWrapper(found, name=name)
+    if isinstance(metric, str):
+        return type(found).from_config({**found.get_config(), "name": metric})
+    return found
 
 
 def _fits(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool:

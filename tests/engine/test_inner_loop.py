@@ -160,33 +160,3 @@ def test_second_order_against_central_differences(optimizer, oracle, recompute):
     moves = 1e-6 * np.eye(6)
     expected = [(numpy_loss(at + move) - numpy_loss(at - move)) / 2e-6 for move in moves]
     np.testing.assert_allclose(np.concatenate(gradients()), expected, rtol=1e-6, atol=1e-8)
-
-
-def test_adams_derivative_is_finite_where_the_gradient_is_0():
-    v = tf.Variable([0.0, 0.0], dtype=tf.float64)
-    with tf.GradientTape() as tape:
-        path = descend_path(
-            quadratic,
-            [tf.convert_to_tensor(v)],
-            [v],
-            adapts=[True],
-            rate=lambda *_: tf.constant(0.1, tf.float64),
-            steps=3,
-            optimizer=Adam(),
-        )
-        loss = tf.reduce_sum(path[-1][0])
-    assert np.isfinite(tape.gradient(loss, v)).all()
-
-
-@pytest.mark.parametrize(
-    ("make", "match"),
-    [
-        (lambda: Momentum(1.0), "`momentum` must be from 0 to below 1"),
-        (lambda: Adam(beta_1=-0.1), "`beta_1`"),
-        (lambda: Adam(beta_2=2), "`beta_2`"),
-        (lambda: Adam(epsilon=0), "`epsilon` must be a finite number above 0"),
-    ],
-)
-def test_bad_settings_of_a_rule(make, match):
-    with pytest.raises(ValueError, match=match):
-        make()

@@ -411,6 +411,10 @@ class KFAC(Optimizer):
     def __init__(self, **kwargs: Any):
         self.kwargs = kwargs
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        return dict(self.kwargs)
+
     def _create_tf_optimizer(self, global_step: Any = None) -> keras.optimizers.Optimizer:
         """Raise NotImplementedError."""
         raise NotImplementedError(

@@ -324,6 +324,7 @@ def test_learning_rates_of_all_kinds(make):
 def test_kfac_says_what_to_use():
     settings = dc.KFAC(lr=0.1, damping=0.01)
     assert settings.kwargs == {"lr": 0.1, "damping": 0.01}
+    assert dc.KFAC.from_config(settings.get_config()).kwargs == settings.kwargs
     with pytest.raises(NotImplementedError, match=r"Use `Adam` or `Lamb`"):
         settings._create_tf_optimizer(None)
 

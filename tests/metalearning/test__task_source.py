@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deepchem_meta.metalearning._task_source import as_source, check_episodes
+from deepchem_meta.tasks import DatasetTasks, SinusoidTasks
+
+
+def test_sources_and_datasets():
+    tasks = SinusoidTasks(3, 3)
+    assert as_source(tasks) is tasks
+    dataset = tf.data.Dataset.from_tensor_slices(tasks.sample(4, np.random.default_rng(0)))
+    assert isinstance(as_source(dataset), DatasetTasks)
+    for wrong in (None, 3, SinusoidTasks):
+        with pytest.raises(TypeError, match="must be an object with `sample"):
+            as_source(wrong)
+
+
+def test_weights_in_one_set_are_added_to_the_other():
+    x, w = np.ones((2, 3, 1)), np.zeros((2, 3), "float32")
+    support, query = check_episodes(((x, x), (x, x, w)))
+    np.testing.assert_array_equal(support[2], np.ones((2, 3)))
+    assert support[2].dtype == "float32"
+    assert query[2] is w
+    support, query = check_episodes(((x, x), (x, x)))
+    assert len(support) == len(query) == 2
+
+
+def test_structures():
+    x = {"a": np.ones((2, 3)), "b": np.ones((2, 3, 4))}
+    check_episodes(((x, np.ones((2, 3))), (x, [np.ones((2, 3))])))
+
+
+@pytest.mark.parametrize(
+    ("episodes", "error", "match"),
+    [
+        (None, TypeError, "Received: NoneType"),
+        (((1, 2),), TypeError, "Received: tuple"),
+        ((np.ones(3), np.ones(3)), TypeError, "ndarray as support"),
+        (((np.ones((2, 3)),), (np.ones((2, 3)),)), TypeError, "tuple as support"),
+        (((np.ones((2, 3)), np.ones((2, 4))),) * 2, ValueError, r"support of shapes \[\(2, 3\)"),
+        (((np.ones(2), np.ones(2)),) * 2, ValueError, "support of shapes"),
+    ],
+)
+def test_bad_episodes(episodes, error, match):
+    with pytest.raises(error, match=match):
+        check_episodes(episodes)
