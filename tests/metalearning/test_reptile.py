@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from deepchem_meta.metalearning.inner_optimizers import GradientDescent
 from learners import Quadratic, episodes
 
 from deepchem_meta.metalearning import Reptile
+from deepchem_meta.metalearning.inner_optimizers import GradientDescent
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
