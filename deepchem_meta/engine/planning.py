@@ -132,11 +132,16 @@ def _nodes(graph: tf.Graph) -> tuple[list, list]:
 
     The rest never runs: a recurrent layer of Keras draws seeds whether it has Dropout or not.
     """
-    definition = graph.as_graph_def()
-    ends = [tensor.op.name for tensor in graph.outputs]
-    ends += [operation.name for operation in graph.control_outputs]
-    nodes = list(tf.compat.v1.graph_util.extract_sub_graph(definition, ends).node) if ends else []
-    functions = {function.signature.name: function for function in definition.library.function}
+    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    reached: dict[str, tf.Operation] = {}
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in reached:
+            reached[operation.name] = operation
+            waiting += [*(tensor.op for tensor in operation.inputs), *operation.control_inputs]
+    nodes = [operation.node_def for operation in reached.values()]
+    library = graph.as_graph_def().library.function
+    functions = {function.signature.name: function for function in library}
     called: list = []
     seen: set[str] = set()
     pending = _called(nodes)

@@ -21,10 +21,21 @@ class ModelState:
     ----------
     variables : list of tf.Variable
         The variables.
+
+    Raises
+    ------
+    TypeError
+        If one of them has another dtype: there is no mean of several booleans.
     """
 
     def __init__(self, variables: Sequence[tf.Variable]):
         self._variables = list(variables)
+        for variable in self._variables:
+            if not (variable.dtype.is_floating or variable.dtype.is_integer):
+                raise TypeError(
+                    "What a model changes itself must be floating-point or integer. Received: "
+                    f"{variable.name} of dtype {variable.dtype.name}"
+                )
 
     def zeros(self) -> list[tf.Tensor]:
         """Return the sum over no tasks."""

@@ -22,6 +22,7 @@ from deepchem_meta.engine.execution import (
     TaskFunctions,
     task_keys,
 )
+from deepchem_meta.engine.inner_loop import no_second_derivative
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
@@ -319,13 +320,7 @@ class MetaTrainer:
             operation = re.search(r"gradient registry has no entry for: (\w+)", str(error))
             if operation is None:
                 raise
-            raise NotImplementedError(
-                "The meta-gradient needs second derivatives of the model, and TensorFlow has none "
-                f"of an operation in it. Received: a model with the gradient {operation[1]}. Use "
-                "`first_order=True`, or replace the layer by one of other operations (for "
-                "tf.image.resize the method 'bilinear'; on a GPU a recurrent layer with "
-                "`use_cudnn=False`)."
-            ) from error
+            raise no_second_derivative(operation[1]) from error
 
     def _reached(self, layout: Layout, numbers: dict[str, float]) -> list[bool]:
         """Say which variables the query loss depends on."""

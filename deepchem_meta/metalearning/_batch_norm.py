@@ -44,7 +44,7 @@ def batch_norm_mode(
     counted = None
     if weights is not None:
         axes = list(range(1, weights.shape.rank))
-        counted = tf.reduce_any(weights != 0, axis=axes)
+        counted = tf.reduce_any(tf.cast(weights, tf.bool), axis=axes)
     with contextlib.ExitStack() as stack:
         for layer in layers:
             call = functools.partial(_call, layer, of_batch, counted)
@@ -77,10 +77,10 @@ def _call(layer, of_batch, counted, inputs, training=None, mask=None):
     """Call a BatchNormalization layer with the statistics and the examples that are asked for."""
     if of_batch is not None:
         training = of_batch
-    if counted is not None and mask is None and inputs.shape[0] == counted.shape[0]:
-        shape = tf.shape(inputs)[:-1]
+    if counted is not None and inputs.shape[0] == counted.shape[0]:
         rows = tf.reshape(counted, [-1] + [1] * (inputs.shape.rank - 2))
-        mask = tf.ensure_shape(tf.broadcast_to(rows, shape), inputs.shape[:-1])
+        rows = tf.ensure_shape(tf.broadcast_to(rows, tf.shape(inputs)[:-1]), inputs.shape[:-1])
+        mask = rows if mask is None else tf.cast(mask, tf.bool) & rows
     return type(layer).call(layer, inputs, training=training, mask=mask)
 
 

@@ -57,6 +57,11 @@ def check_episodes(episodes: Any) -> tuple:
         shapes = [np.shape(leaf) for leaf in leaves]
         if len({shape[:2] for shape in shapes}) != 1 or len(shapes[0]) < 2:
             raise ValueError(f"{rule}{name} of shapes {shapes}")
+        if len(batch) == 3 and len(np.shape(batch[2])) != 2:
+            raise ValueError(
+                "Sample weights must have the shape (task, example). "
+                f"Received: {name} with weights of shape {np.shape(batch[2])}"
+            )
         batches.append(tuple(batch))
     if len({len(batch) for batch in batches}) == 1:
         return tuple(batches)

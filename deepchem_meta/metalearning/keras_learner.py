@@ -267,6 +267,9 @@ class KerasLearner(MetaLearner):
         values = {id(v): value for v, value in zip(self.variables, variables, strict=True)}
         for weight, mine in zip(copy.weights, self.model.weights, strict=True):
             weight.assign(values[id(mine)])
+        for layer in copy._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it keeps what follows from its weights
         return copy
 
     # The tasks.
@@ -327,7 +330,9 @@ class KerasLearner(MetaLearner):
             return self.model(x, training=False)
         except Exception as error:
             shapes = tf.nest.map_structure(lambda array: tuple(array.shape), x)
-            reason = str(error).strip().partition("\n")[0]
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            # Keras' own first line says in which layer, the next one why.
+            reason = " ".join(lines[:2])
             raise ValueError(
                 "`model` cannot be computed on the tasks' x. "
                 f"Received: x of shapes {shapes} (the first axis is the example): {reason}"

@@ -125,6 +125,7 @@ class MAML(MetaAlgorithm):
             )
         self._learned_rate = learned_rate
         self.learning_rate = learning_rate
+        self.first_order = check_flag("first_order", first_order)
         inner_optimizer = GradientDescent() if inner_optimizer is None else inner_optimizer
         if not isinstance(inner_optimizer, InnerOptimizer):
             raise TypeError(
@@ -136,7 +137,7 @@ class MAML(MetaAlgorithm):
         self._inner_options = {
             "optimizer": inner_optimizer,
             "clipnorm": inner_clipnorm,
-            "first_order": check_flag("first_order", first_order),
+            "first_order": self.first_order,
             "recompute": check_flag("recompute", recompute),
         }
         adapts = choose_variables(learner, adapt_variables)

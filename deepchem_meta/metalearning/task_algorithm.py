@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 import tensorflow as tf
 
+from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 
 __all__ = ["TaskAlgorithm"]
@@ -23,6 +24,7 @@ class TaskAlgorithm:
     _meta_variables: list[tf.Variable]
     _state: list[int]  # the variables that only the model itself changes
     optimization_steps: int
+    first_order: bool = False
 
     def adapt_task(
         self,
@@ -90,6 +92,8 @@ class TaskAlgorithm:
         with tf.GradientTape() as tape:
             params = self._model.values()
             adapted = self._adapt(params, support, numbers, self.optimization_steps)
+            if not self.first_order:
+                check_second_derivatives()
             loss, final = self.query_loss(adapted, query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)

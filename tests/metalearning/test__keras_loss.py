@@ -117,3 +117,34 @@ def test_metrics_of_one_batch_leave_no_trace():
         found = compute_metric(metric, Y, OUTPUTS, WEIGHTS)
         assert float(found) == pytest.approx((0.2 + 3 * 0.1) / 4, rel=1e-6)
     assert float(metric.result()) == 0.0
+
+
+@pytest.mark.parametrize(
+    "name", ["kl_divergence", "hinge", "poisson", "binary_crossentropy", "mae"]
+)
+def test_targets_without_the_outputs_last_axis(name):
+    found = OutputLoss(name, OUTPUTS)(Y[:, 0], OUTPUTS, None)
+    expected = OutputLoss(name, OUTPUTS)(Y, OUTPUTS, None)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("times", [3, 5])
+def test_weights_of_sequences_are_those_of_the_examples(times):
+    rng = np.random.default_rng(0)
+    y, outputs = (tf.constant(rng.normal(size=(3, times, 2)), tf.float32) for _ in range(2))
+    squares = np.mean((y - outputs) ** 2, axis=(1, 2))
+    found = OutputLoss("mse", outputs)(y, outputs, WEIGHTS)
+    assert float(found) == pytest.approx((squares[0] + 3 * squares[2]) / 2, rel=1e-5)
+    flags = tf.constant([True, False, True])
+    found = OutputLoss("mse", outputs)(y, outputs, flags)
+    assert float(found) == pytest.approx((squares[0] + squares[2]) / 2, rel=1e-5)
+
+
+def test_a_function_that_takes_the_mean_itself():
+    with pytest.raises(ValueError, match="must return a loss for each example"):
+        OutputLoss(lambda y, p: tf.reduce_mean((y - p) ** 2), OUTPUTS)(Y, OUTPUTS, None)
+
+
+def test_no_loss():
+    with pytest.raises(ValueError, match="Received: loss=None"):
+        OutputLoss(None, OUTPUTS)

@@ -56,7 +56,7 @@ class WithUnused(Sine):
 
 
 def make(name, learner, steps=2, tasks=3, **options):
-    options = {"optimizer": keras.optimizers.SGD(0.01), **options}
+    options = {"optimizer": keras.optimizers.SGD(0.01), **PLAIN, **options}
     return MAKERS[name](learner, 0.05, steps, tasks, **options)
 
 
@@ -78,7 +78,7 @@ def test_fits_in_either_precision_and_leaves_the_unused_alone(name, dtype):
 @pytest.mark.parametrize(("steps", "tasks"), [(0, 2), (1, 1)])
 def test_no_steps_and_one_task(name, steps, tasks):
     learner = Sine(dtype="float64")
-    algorithm = make(name, learner, steps, tasks, **PLAIN)
+    algorithm = make(name, learner, steps, tasks)
     support, query = episodes(learner, tasks)
     result = algorithm.meta_gradient(support, query)
     assert np.isfinite(result.loss)
@@ -109,7 +109,7 @@ def test_evaluate_is_adapt_and_predict(name):
             return episodes(learner, n)
 
     learner = Sine()
-    algorithm = make(name, learner, **PLAIN)
+    algorithm = make(name, learner)
     found = algorithm.evaluate(Source(), n_tasks=2, optimization_steps=(0, 3)).loss
     support, query = Source().sample(2, None)
     for task in range(2):
@@ -127,7 +127,7 @@ def test_resumed_is_uninterrupted(name, tmp_path):
         tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
         learner = metalearning.KerasLearner(model, "mse", tasks)
         adam = keras.optimizers.Adam(0.01)
-        options = {"optimizer": adam, "model_dir": folder, "seed": seed, **PLAIN}
+        options = {"optimizer": adam, "model_dir": folder, "seed": seed}
         return make(name, learner, **options)
 
     whole = build(tmp_path / "whole", 1)

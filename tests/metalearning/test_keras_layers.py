@@ -6,5 +6,12 @@ from keras_models import KINDS, largest_difference
 
 @pytest.mark.parametrize("name", KINDS)
 def test_meta_gradient_against_central_differences(name):
-    difference, _ = largest_difference(KINDS[name])
+    difference, _ = largest_difference(KINDS[name], task_execution="looped", jit_compile=False)
+    assert difference < 1e-7
+
+
+@pytest.mark.parametrize("name", ["BatchNormalization, support", "GRU, unrolled", "Embedding"])
+def test_all_tasks_at_once_with_xla(name):
+    difference, maml = largest_difference(KINDS[name])
+    assert maml.execution_plan[:2] == (True, True)
     assert difference < 1e-7

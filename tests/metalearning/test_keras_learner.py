@@ -8,11 +8,18 @@ import tensorflow as tf
 from keras import layers
 from keras_models import WithTraining
 
-from deepchem_meta.metalearning import MAML, KerasLearner
+from deepchem_meta import metalearning
+from deepchem_meta.metalearning import KerasLearner
 from deepchem_meta.metalearning.keras_learner import _seeds
 from deepchem_meta.tasks import SinusoidTasks
 
 SINES = SinusoidTasks(shots=5, queries=5)
+
+
+def MAML(learner, *args, **options):
+    """Return MAML that compiles nothing: the other plans are compared elsewhere."""
+    options = {"task_execution": "looped", "jit_compile": False, **options}
+    return metalearning.MAML(learner, *args, **options)
 
 
 def make(*parts, tasks=SINES, loss="mse", **options):
@@ -499,22 +506,50 @@ def test_to_model_needs_a_keras_learner():
 
 
 class Resize(layers.Layer):
+    def __init__(self, method):
+        super().__init__()
+        self.method = method
+
     def call(self, x):
-        return tf.image.resize(x, (4, 4), method="bicubic")
+        return tf.image.resize(x, (4, 4), method=self.method)
 
 
-def test_no_second_derivative():
+@pytest.mark.parametrize(
+    ("method", "operation"), [("bicubic", "ResizeBicubicGrad"), ("bilinear", "ResizeBilinearGrad")]
+)
+def test_no_second_derivative(method, operation):
     episode = batch((2, 2, 1), (1,))
-    model = keras.Sequential([layers.Conv2D(1, 1), Resize(), layers.Flatten(), layers.Dense(1)])
-    learner = KerasLearner(model, "mse", Source(episode, episode))
-    with pytest.raises(NotImplementedError, match=r"ResizeBicubicGrad. Use\s+`first_order=True`"):
+    parts = layers.Conv2D(1, 1), Resize(method), layers.Flatten(), layers.Dense(1)
+    learner = KerasLearner(keras.Sequential(list(parts)), "mse", Source(episode, episode))
+    with pytest.raises(NotImplementedError, match=rf"{operation}. Use\s+`first_order=True`"):
         MAML(learner).fit(1)
     MAML(learner, first_order=True).fit(1)
+    MAML(learner).adapt(tf.nest.map_structure(lambda array: array[0], episode))
+
+
+def test_a_normalization_layer_survives_copying():
+    adaptive = layers.Normalization()
+    adaptive.adapt(np.float32([[1.0], [5.0]]))
+    for layer in (layers.Normalization(mean=3.0, variance=4.0), adaptive):
+        model, x, expected = adapted_model(make(layer, layers.Dense(4)))
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+
+
+def test_recompute_gives_the_same_gradient():
+    learner = make(layers.Dense(4, "tanh"), layers.BatchNormalization(), batch_norm="running")
+    support, query = SINES.sample(2, np.random.default_rng(0))
+    found = [
+        MAML(learner, 0.01, 3, recompute=recompute, seed=0).meta_gradient(support, query)
+        for recompute in (False, True)
+    ]
+    assert found[0].loss == pytest.approx(found[1].loss, rel=1e-6)
+    for a, b in zip(found[0].gradients, found[1].gradients, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_nothing_is_traced_again(monkeypatch):
-    learner = make(layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.1))
-    maml = MAML(learner, 0.01, meta_batch_size=2)
+    learner = make(layers.Dense(4), layers.BatchNormalization())
+    maml = metalearning.MAML(learner, 0.01, meta_batch_size=2)
     maml.fit(10)
     maml.evaluate(SINES, n_tasks=4)
     monkeypatch.setattr(learner, "_call", None)  # would be called in a trace

@@ -314,7 +314,7 @@ def returning(result):
         ({"learning_rate": "fast"}, TypeError, "must be a number or a scalar tf.Variable"),
         ({"learning_rate": True}, TypeError, "must be a number"),
         ({"learning_rate": [0.1, 0.2]}, TypeError, "must be a number"),
-        ({"learning_rate": tf.Variable([0.1])}, ValueError, "must be a scalar"),
+        ({"learning_rate": tf.Variable([0.1])}, ValueError, "that is a scalar"),
         ({"optimization_steps": -1}, ValueError, "`optimization_steps` must be at least 0"),
         ({"optimization_steps": 1.5}, TypeError, "`optimization_steps` must be an int"),
         ({"meta_batch_size": 0}, ValueError, "`meta_batch_size` must be at least 1"),

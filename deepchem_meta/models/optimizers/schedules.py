@@ -315,8 +315,8 @@ class PiecewiseConstantSchedule(LearningRateSchedule):
                     f"Received: boundaries_and_scales={boundaries_and_scales!r}"
                 )
             boundaries_and_scales = {
-                check_steps("boundaries_and_scales, a step", step): check_number(
-                    "boundaries_and_scales, a factor", scale, minimum=0
+                check_steps("a step of boundaries_and_scales", step): check_number(
+                    "a factor of boundaries_and_scales", scale, minimum=0
                 )
                 for step, scale in boundaries_and_scales.items()
             }

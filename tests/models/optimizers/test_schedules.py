@@ -164,8 +164,18 @@ def test_those_that_keras_has_are_its_own():
         (dc.LambdaLRWithWarmup, (0.1, -1, 5), ValueError, "`num_warmup_steps` must be"),
         (dc.LambdaLRWithWarmup, (0.1, 1, 5, "cosine"), ValueError, "`warmup_type` must be"),
         (dc.PiecewiseConstantSchedule, (0.1, [(1, 2)]), TypeError, "`boundaries_and_scales` must"),
-        (dc.PiecewiseConstantSchedule, (0.1, {1: -2}), ValueError, "`a scale` must be"),
-        (dc.PiecewiseConstantSchedule, (0.1, {"1": 2}), TypeError, "`a boundary` must be"),
+        (
+            dc.PiecewiseConstantSchedule,
+            (0.1, {1: -2}),
+            ValueError,
+            "`a factor of boundaries_and_scales` must be",
+        ),
+        (
+            dc.PiecewiseConstantSchedule,
+            (0.1, {"1": 2}),
+            TypeError,
+            "`a step of boundaries_and_scales` must be",
+        ),
     ],
 )
 def test_bad_settings(make, arguments, error, message):
