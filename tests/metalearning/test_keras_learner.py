@@ -358,6 +358,7 @@ def test_several_inputs_and_outputs(named):
     assert MAML(learner).meta_gradient(episode, episode).gradients[:2].count(None) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "optimizer"),
     [
