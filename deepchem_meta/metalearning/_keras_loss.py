@@ -122,10 +122,22 @@ def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.met
 def compute_metric(
     metric: keras.metrics.Metric, y: tf.Tensor, outputs: tf.Tensor, weights: tf.Tensor | None
 ) -> tf.Tensor:
-    """Return a metric of one batch, a float64 scalar, and leave its state alone."""
+    """Return a metric of one batch, a float64 scalar, and leave its state alone.
+
+    Raises
+    ------
+    ValueError
+        If it is not a scalar.
+    """
     state = [tf.convert_to_tensor(value) for value in metric.stateless_reset_state()]
     state = metric.stateless_update_state(state, y, outputs, sample_weight=weights)
-    return tf.cast(metric.stateless_result(state), tf.float64)
+    result = tf.convert_to_tensor(metric.stateless_result(state))
+    if result.shape.rank != 0:
+        raise ValueError(
+            "A metric must be one number (F1Score with `average`, say). "
+            f"Received: {metric.name} of shape {tuple(result.shape)}"
+        )
+    return tf.cast(result, tf.float64)
 
 
 class _FunctionLoss(keras.losses.Loss):

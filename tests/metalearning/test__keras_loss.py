@@ -148,3 +148,10 @@ def test_a_function_that_takes_the_mean_itself():
 def test_no_loss():
     with pytest.raises(ValueError, match="Received: loss=None"):
         OutputLoss(None, OUTPUTS)
+
+
+def test_a_metric_is_one_number():
+    y, outputs = tf.one_hot([0, 1], 2), tf.constant([[0.9, 0.1], [0.2, 0.8]])
+    with pytest.raises(ValueError, match=r"F1Score with `average`.*f1_score of shape \(2,\)"):
+        compute_metric(keras.metrics.F1Score(), y, outputs, None)
+    assert float(compute_metric(keras.metrics.F1Score("macro"), y, outputs, None)) == 1.0
