@@ -6,14 +6,14 @@ from keras_models import KINDS, largest_difference
 QUICK = ("Dense", "Conv2D", "MaxPooling2D", "LSTM", "MultiHeadAttention", "Embedding", "add_loss")
 
 
-def each():
-    """Yield all kinds; plain `pytest` takes one of each family and all normalisation."""
-    for name in KINDS:
-        quick = name in QUICK or "Normalization" in name
-        yield name if quick else pytest.param(name, marks=pytest.mark.slow)
+# Plain `pytest` takes one of each family and all normalisation.
+EACH = [
+    name if name in QUICK or "Normalization" in name else pytest.param(name, marks=pytest.mark.slow)
+    for name in KINDS
+]
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", EACH)
 def test_meta_gradient_against_central_differences(name):
     difference, _ = largest_difference(KINDS[name], task_execution="looped", jit_compile=False)
     assert difference < 1e-7
