@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
-from deepchem_meta.engine.inner_loop import descend
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.models.optimizers import Adam
@@ -54,6 +54,8 @@ class ImplicitMAML(MAML):
     https://arxiv.org/abs/1909.04630
     """
 
+    _why_rate_is_fixed = "the implicit gradient does not depend on it"
+
     def __init__(
         self,
         learner: Any,
@@ -82,24 +84,10 @@ class ImplicitMAML(MAML):
             **options,
         )
 
-    def _make_rates(self, learner: Any, adapts: list[bool]) -> list[tf.Variable]:
-        if self._learned_rate is not None:
-            raise TypeError(
-                "`learning_rate` must be a number: the implicit gradient does not depend on it. "
-                f"Received: learning_rate={self._learned_rate!r}"
-            )
-        return []
+    def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
+        """Return the support loss with the proximal term.
 
-    def adapt_task(
-        self,
-        params: list[tf.Tensor],
-        support: TaskBatch,
-        numbers: dict[str, tf.Tensor],
-        steps: int,
-    ) -> list[tf.Tensor]:
-        """Take `steps` steps on the support loss with the proximal term.
-
-        Parameters and result are those of `MetaAlgorithm.adapt_task`.
+        Parameters and result are those of `MAML.inner_loss`.
         """
 
         def proximal(values, step):
@@ -113,15 +101,7 @@ class ImplicitMAML(MAML):
             )
             return loss + self._regularization / 2 * pull, after
 
-        return descend(
-            proximal,
-            params,
-            self._model.variables,
-            adapts=self._adapts,
-            rate=lambda step, index: self.inner_rate(numbers, step, index),
-            steps=steps,
-            **self._inner_options,
-        )[-1]
+        return proximal
 
     def task_gradient(
         self,

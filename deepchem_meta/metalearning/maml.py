@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,8 @@ class MAML(MetaAlgorithm):
     ICML 2017, https://arxiv.org/abs/1703.03400
     """
 
+    _why_rate_is_fixed: str | None = None  # set by relatives that cannot learn it
+
     def __init__(
         self,
         learner: Any,
@@ -114,6 +116,11 @@ class MAML(MetaAlgorithm):
         **options: Any,
     ):
         learned_rate = as_variable(learning_rate)
+        if learned_rate is not None and self._why_rate_is_fixed:
+            raise TypeError(
+                f"`learning_rate` must be a number: {self._why_rate_is_fixed}. "
+                f"Received: learning_rate={learning_rate!r}"
+            )
         if learned_rate is not None and not (
             learned_rate.shape.rank == 0
             and learned_rate.dtype.is_floating
@@ -186,7 +193,7 @@ class MAML(MetaAlgorithm):
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
         return descend(
-            support.loss_and_state,
+            self.inner_loss(params, support),
             params,
             self._model.variables,
             adapts=self._adapts,
@@ -194,6 +201,23 @@ class MAML(MetaAlgorithm):
             steps=steps,
             **self._inner_options,
         )[-1]
+
+    def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
+        """Return what the inner loop minimises, by default the support loss.
+
+        Parameters
+        ----------
+        params : list of tf.Tensor
+            The values that adaptation starts from.
+        support : TaskBatch
+            The task's support batch.
+
+        Returns
+        -------
+        callable
+            ``(values, step) -> (loss, values with the model's state after it)``.
+        """
+        return support.loss_and_state
 
     def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
         """Return the rate of an inner step for a variable.

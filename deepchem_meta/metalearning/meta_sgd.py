@@ -47,6 +47,8 @@ class MetaSGD(MAML):
     https://arxiv.org/abs/1707.09835
     """
 
+    _why_rate_is_fixed = "the rate of each weight starts from it"
+
     def __init__(
         self, learner: Any, learning_rate: float = 0.01, *args: Any, reduction: str = "mean",
         **options: Any,
@@ -54,11 +56,6 @@ class MetaSGD(MAML):
         super().__init__(learner, learning_rate, *args, reduction=reduction, **options)
 
     def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
-        if self._learned_rate is not None:
-            raise TypeError(
-                "`learning_rate` must be a number, from which the rate of each weight starts. "
-                f"Received: learning_rate={self._learned_rate!r}"
-            )
         start = float(self.learning_rate)
         self._rate_of = {
             index: tf.Variable(tf.fill(v.shape, tf.constant(start, v.dtype)), name=f"rate_{index}")

@@ -55,6 +55,8 @@ class Reptile(MAML):
     support set, as in the other algorithms; the query set is scored and not trained on.
     """
 
+    _why_rate_is_fixed = "Reptile has no gradient to learn it by"
+
     def __init__(
         self,
         learner: Any,
@@ -80,14 +82,6 @@ class Reptile(MAML):
             reduction=reduction,
             **options,
         )
-
-    def _make_rates(self, learner: Any, adapts: list[bool]) -> list[tf.Variable]:
-        if self._learned_rate is not None:
-            raise TypeError(
-                "`learning_rate` must be a number: Reptile has no gradient to learn it by. "
-                f"Received: learning_rate={self._learned_rate!r}"
-            )
-        return []
 
     def task_gradient(
         self,

@@ -45,5 +45,5 @@ def test_rates_are_learned_saved_and_used(tmp_path):
 
 
 def test_a_variable_as_rate():
-    with pytest.raises(TypeError, match="`learning_rate` must be a number, from which"):
+    with pytest.raises(TypeError, match="the rate of each weight starts"):
         MetaSGD(Quadratic(), tf.Variable(0.1))
