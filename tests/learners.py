@@ -65,6 +65,45 @@ class Sine(dc.metalearning.MetaLearner):
         x = self.rng.uniform(-5.0, 5.0, (self.points, 1))
         return [x.astype(self.dtype), (self.amplitude * np.sin(x + self.phase)).astype(self.dtype)]
 
+    def compute_embedding(self, inputs, variables, training):
+        x, y = inputs
+        return tf.tanh(x @ variables[0] + variables[1]), y
+
+
+class Classes(dc.metalearning.MetaLearner):
+    """Three classes of points in the plane, which are other ones in every task."""
+
+    def __init__(self, hidden=6, dtype="float32", points=6, seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.dtype = dtype
+        self.points = points
+        shapes = [(2, hidden), (hidden,), (hidden, 3), (3,)]
+        self.weights = [
+            tf.Variable(self.rng.normal(size=shape, scale=0.5).astype(dtype)) for shape in shapes
+        ]
+
+    def compute_embedding(self, inputs, variables, training):
+        x, y = inputs
+        return tf.tanh(x @ variables[0] + variables[1]), y
+
+    def compute_model(self, inputs, variables, training):
+        features, y = self.compute_embedding(inputs, variables, training)
+        logits = features @ variables[2] + variables[3]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+        return tf.reduce_mean(losses), [logits]
+
+    @property
+    def variables(self):
+        return self.weights
+
+    def select_task(self):
+        self.centers = self.rng.normal(size=(3, 2))
+
+    def get_batch(self):
+        y = np.arange(self.points, dtype=np.int32) % 3
+        x = self.centers[y] + 0.3 * self.rng.normal(size=(self.points, 2))
+        return [x.astype(self.dtype), y]
+
 
 class ResumableSine(Sine):
     """A `Sine` that can say where its random numbers stand."""

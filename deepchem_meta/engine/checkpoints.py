@@ -78,15 +78,15 @@ class CheckpointStore:
     """Saves to and restores from a folder, with `tf.train.CheckpointManager`.
 
     A checkpoint holds the learner's variables under the name ``listed``, as DeepChem's do; under
-    ``optimizer`` the optimizer's slots, its counters and the meta-step; under ``rates`` the learned
-    rates that are not among the learner's variables; under ``random`` the seed; and under
+    ``optimizer`` the optimizer's slots, its counters and the meta-step; under ``own`` what
+    the algorithm has besides the learner's variables; under ``random`` the seed; and under
     ``progress``, as JSON, the optimizer's class and where the learner's sampling stood.
 
     Parameters
     ----------
     model_dir : str
         The folder.
-    listed, rates, optimizer, random : list of tf.Variable
+    listed, own, optimizer, random : list of tf.Variable
         What to save.
     optimizer_name : str
         The optimizer's class; slots of another class are not restored.
@@ -97,14 +97,14 @@ class CheckpointStore:
         model_dir: str,
         *,
         listed: Sequence[tf.Variable],
-        rates: Sequence[tf.Variable],
+        own: Sequence[tf.Variable],
         optimizer: Sequence[tf.Variable],
         random: Sequence[tf.Variable],
         optimizer_name: str,
     ):
         self._model_dir = model_dir
         self._optimizer_name = optimizer_name
-        parts = {"listed": listed, "rates": rates, "optimizer": optimizer, "random": random}
+        parts = {"listed": listed, "own": own, "optimizer": optimizer, "random": random}
         self._parts = {name: list(variables) for name, variables in parts.items()}
         self._progress = _Progress()
         self._checkpoint = tf.train.Checkpoint(progress=self._progress, **self._parts)
@@ -152,7 +152,7 @@ class CheckpointStore:
         values = self._read_newest()
         progress = json.loads(values.get(_STATE, b"{}"), object_hook=_decode)
         self._check_learner(values)
-        assignments = self._match("listed", values) + self._match("rates", values)
+        assignments = self._match("listed", values) + self._match("own", values)
         assignments += self._match("random", values) or []
         if any(key.startswith("optimizer/") for key in values):
             slots = self._match("optimizer", values)
@@ -215,7 +215,7 @@ class CheckpointStore:
     def _check_learner(self, values: dict[str, Any]) -> None:
         """Raise ValueError unless the checkpoint holds just the learner's variables."""
         problems = []
-        for part in ("listed", "rates"):
+        for part in ("listed", "own"):
             entries = self._entries(part)
             stored = [key for key in values if key.startswith(f"{part}/")]
             for key in sorted({*entries, *stored}):

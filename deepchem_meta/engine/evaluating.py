@@ -14,6 +14,7 @@ import tensorflow as tf
 from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.execution import TASKS_AT_ONCE
 from deepchem_meta.engine.planning import choose_plan
+from deepchem_meta.engine.tracing import quiet_tensorflow
 
 __all__ = ["EpisodeChunks", "OverManyTasks", "score_tasks"]
 
@@ -103,7 +104,8 @@ class OverManyTasks:
         specs = (support, query, scalars, keys)
         if plan.vectorized:
             try:
-                return tf.function(vectorized, autograph=False).get_concrete_function(*specs)
+                with quiet_tensorflow():
+                    return tf.function(vectorized, autograph=False).get_concrete_function(*specs)
             except Exception:
                 if self._task_execution == "vectorized":
                     raise

@@ -135,6 +135,8 @@ class MetaStep:
         How to run the tasks.
     reduction : {"sum", "mean"}
         Over tasks.
+    task_batch_size : int, optional
+        How many tasks at most run at once.
     """
 
     def __init__(
@@ -152,6 +154,7 @@ class MetaStep:
         numbers: Sequence[str],
         plan: Plan,
         reduction: str,
+        task_batch_size: int | None = None,
     ):
         self.capacity = capacity
         self.plan = plan
@@ -161,7 +164,7 @@ class MetaStep:
         self._optimizer = optimizer
         self._state = state
         self._seed = seed
-        self._over_tasks = OverTasks(layout, tasks, plan)
+        self._over_tasks = OverTasks(layout, tasks, plan, task_batch_size)
         self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
         # A concrete function takes its data without a second look, and is never traced again.
         self._function = tf.function(
@@ -247,10 +250,13 @@ class OverTasks:
         Tasks a meta-step.
     plan : Plan
         Whether to take them all at once or in a loop.
+    task_batch_size : int, optional
+        How many at most to take at once.
     """
 
-    def __init__(self, layout: Layout, tasks: int, plan: Plan):
+    def __init__(self, layout: Layout, tasks: int, plan: Plan, task_batch_size: int | None = None):
         self.tasks = tasks
+        self._at_once = min(tasks, task_batch_size or tasks)
         self._layout = layout
         self._plan = plan
 
@@ -277,25 +283,47 @@ class OverTasks:
         keys : tensor of shape (tasks, ...)
             A key for each of its tasks.
         """
-        if self._plan.vectorized:
-            episodes = self._unpack(
-                data, lambda array, packed: array.unpack_step(packed, step, self.tasks)
-            )
+        if not self._plan.vectorized:
+            return self._loop(function, zeros, data, step, keys)
+        episodes = self._unpack(
+            data, lambda array, packed: array.unpack_step(packed, step, self.tasks)
+        )
+        tasks = (*episodes, keys)
+
+        def total(first, count):
+            part = tf.nest.map_structure(lambda x: _slice(x, first, count), tasks)
             values = tf.vectorized_map(
-                lambda task: function(*task), (*episodes, keys), fallback_to_while_loop=False
+                lambda task: function(*task), part, fallback_to_while_loop=False
             )
             return tf.nest.map_structure(lambda value: tf.reduce_sum(value, axis=0), values)
+
+        parts, rest = divmod(self.tasks, self._at_once)
+        if parts == 1 and not rest:
+            return total(0, self.tasks)
+        sums = tf.while_loop(
+            lambda part, sums: part < parts,
+            lambda part, sums: (
+                part + 1,
+                tf.nest.map_structure(tf.add, sums, total(part * self._at_once, self._at_once)),
+            ),
+            (0, zeros),
+            parallel_iterations=1,
+        )[1]
+        if rest:
+            sums = tf.nest.map_structure(tf.add, sums, total(parts * self._at_once, rest))
+        return sums
+
+    def _loop(self, function, zeros, data, step, keys):
+        """Return the sum over tasks that run one after the other."""
 
         def add(task, total):
             episode = self._unpack(data, lambda array, packed: array.unpack(packed, first + task))
             return task + 1, tf.nest.map_structure(tf.add, total, function(*episode, keys[task]))
 
         first = step * self.tasks
+        at_once = 1 if self._plan.ordered else min(TASKS_AT_ONCE, self._at_once)
         return tf.while_loop(
-            lambda task, total: task < self.tasks,
-            add,
-            (0, zeros),
-            parallel_iterations=1 if self._plan.ordered else TASKS_AT_ONCE,
+            lambda task, total: task < self.tasks, add, (0, zeros), parallel_iterations=at_once
         )[1]
 
     def _unpack(self, data, select):
@@ -320,6 +348,11 @@ def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int) -> tf.Tensor:
     """
     same = tf.repeat([[seed, step]], tasks, axis=0)
     return tf.concat([same, tf.range(tasks, dtype=tf.int64)[:, tf.newaxis]], axis=1)
+
+
+def _slice(tensor, first, count):
+    """Return `count` rows from the given one on, a number of rows that is known."""
+    return tf.ensure_shape(tensor[first : first + count], (count, *tensor.shape[1:]))
 
 
 def _global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

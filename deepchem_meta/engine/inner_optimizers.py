@@ -35,7 +35,7 @@ class InnerOptimizer:
             Of the support loss by the values that adapt.
         slots : nested structure of tf.Tensor
             As `start` or the step before left them.
-        step : int
+        step : int or int32 scalar
             From 0 on.
 
         Returns
@@ -123,8 +123,12 @@ class Adam(InnerOptimizer):
             (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2)
             for (m, v), g in zip(slots, gradients, strict=True)
         ]
-        one, two = 1 - b1 ** (step + 1), 1 - b2 ** (step + 1)
-        return [(m / one) / tf.sqrt(v / two + self.epsilon) for m, v in slots], slots
+
+        def unbiased(moment, beta):
+            count = tf.cast(step + 1, moment.dtype)
+            return moment / (1 - tf.constant(beta, moment.dtype) ** count)
+
+        return [unbiased(m, b1) / tf.sqrt(unbiased(v, b2) + self.epsilon) for m, v in slots], slots
 
 
 def _check_decay(name: str, value: float) -> float:

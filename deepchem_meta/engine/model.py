@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
 
-__all__ = ["LearnerModel", "TaskBatch", "as_variable"]
+__all__ = ["Embedding", "LearnerModel", "TaskBatch", "as_variable"]
 
 _METHODS = ("compute_model", "select_task", "get_batch")
 
@@ -21,6 +22,30 @@ def as_variable(value: Any) -> tf.Variable | None:
     if isinstance(value, keras.Variable):
         value = value.value
     return value if isinstance(value, tf.Variable) else None
+
+
+class Embedding(NamedTuple):
+    """What a learner's embedding gives for a batch.
+
+    Attributes
+    ----------
+    features : tensor of shape (examples, size)
+        The embedding of each example.
+    targets : tensor of shape (examples, ...)
+        What is to be predicted: classes 0, 1, ... or numbers.
+    weights : tensor of shape (examples,) or None
+        Sample weights; an example of weight 0 is padding.
+    penalty : scalar tf.Tensor or None
+        What is to be added to a loss: regularisation losses of a Keras model's layers.
+    params : list of tf.Tensor
+        The values with the model's state as the computation leaves it.
+    """
+
+    features: tf.Tensor
+    targets: tf.Tensor
+    weights: tf.Tensor | None
+    penalty: tf.Tensor | None
+    params: list[tf.Tensor]
 
 
 class LearnerModel:
@@ -131,23 +156,40 @@ class LearnerModel:
         """
         inputs = self.reader.pack(batch)
         if self.extended:
-            return self.learner.compute_model_and_state(
+            loss, outputs, params = self.learner.compute_model_and_state(
                 inputs, list(params), training, role=role, key=key
             )
-        result = self.learner.compute_model(inputs, list(params), training)
-        if not isinstance(result, (tuple, list)) or len(result) != 2:
-            length = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
-            raise TypeError(
-                "`compute_model` must return (loss, outputs). "
-                f"Received: {type(result).__name__}{length}"
+        else:
+            result = self.learner.compute_model(inputs, list(params), training)
+            loss, outputs = _pair("compute_model", "(loss, outputs)", result)
+        if role == "support" and hasattr(self.learner, "support_loss"):
+            loss = self.learner.support_loss(inputs, outputs, list(params))
+            return _scalar("support_loss", loss), outputs, list(params)
+        return _scalar("compute_model", loss), outputs, list(params)
+
+    def embed(
+        self,
+        params: Sequence[tf.Tensor],
+        batch: Sequence[tf.Tensor],
+        training: bool,
+        *,
+        role: str = "query",
+        key: tf.Tensor | None = None,
+    ) -> Embedding:
+        """Compute the learner's embedding for the given values of its variables.
+
+        Parameters are those of `compute`.
+        """
+        inputs = self.reader.pack(batch)
+        if self.extended:
+            return Embedding(
+                *self.learner.compute_embedding_and_state(
+                    inputs, list(params), training, role=role, key=key
+                )
             )
-        loss, outputs = result
-        if not tf.is_tensor(loss) or not loss.dtype.is_floating:
-            raise TypeError(
-                "`compute_model` must return a floating-point tensor as its loss. "
-                f"Received: loss={loss!r}"
-            )
-        return tf.reduce_sum(loss), outputs, list(params)
+        result = self.learner.compute_embedding(inputs, list(params), training)
+        features, targets = _pair("compute_embedding", "(features, targets)", result)
+        return Embedding(flat_features(features), targets, None, None, list(params))
 
     def predict(self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor]) -> tuple:
         """Return (loss, outputs) with ``training=False``."""
@@ -169,8 +211,22 @@ class LearnerModel:
             return list(params)
         return self.compute(params, support.arrays, False, role="support")[2]
 
-    def try_eagerly(self, batch: Sequence[Any], variables: Sequence[tf.Variable]) -> None:
-        """Compute the model once, eagerly, so that a user's own exception arrives as raised.
+    def try_eagerly(
+        self,
+        loss: Callable[[list[tf.Tensor], list[tf.Tensor]], tf.Tensor],
+        batch: Sequence[Any],
+        variables: Sequence[tf.Variable],
+    ) -> None:
+        """Compute a loss once, eagerly, so that a user's own exception arrives as raised.
+
+        Parameters
+        ----------
+        loss : callable
+            ``(values, batch) -> loss``.
+        batch : tuple of numpy.ndarray
+            The arrays of some batch.
+        variables : list of tf.Variable
+            The meta-learned variables.
 
         Raises
         ------
@@ -180,13 +236,13 @@ class LearnerModel:
         with tf.GradientTape() as tape:
             try:
                 tensors = [tf.convert_to_tensor(array) for array in batch]
-                loss = self.compute(self.values(), tensors, True, role="support")[0]
+                value = loss(self.values(), tensors)
             except Exception as error:
                 self._hint_at_dtypes(error, batch)
                 raise
-        if all(gradient is None for gradient in tape.gradient(loss, list(variables))):
+        if all(gradient is None for gradient in tape.gradient(value, list(variables))):
             raise ValueError(
-                "The loss that `compute_model` returns must depend on at least one trainable "
+                "The loss must depend on at least one trainable "
                 "floating-point variable of the learner. Received: a loss whose gradient is None "
                 f"for all of {len(self.variables)} variables."
             )
@@ -216,18 +272,31 @@ class TaskBatch:
         Which it is.
     key : int64 tensor of shape (3,)
         The seed, the number of the meta-step and that of the task in it.
+    training : bool
+        Whether a meta-step learns from it, in contrast to `evaluate` and `adapt`.
 
     Attributes
     ----------
     arrays : tuple of tf.Tensor
         As given.
+    meta_step : int64 scalar
+        The number of the meta-step, from 0 on.
     """
 
-    def __init__(self, model: LearnerModel, arrays: Sequence[tf.Tensor], role: str, key: tf.Tensor):
+    def __init__(
+        self,
+        model: LearnerModel,
+        arrays: Sequence[tf.Tensor],
+        role: str,
+        key: tf.Tensor,
+        training: bool,
+    ):
         self.arrays = tuple(arrays)
+        self.meta_step = key[1]
         self._model = model
         self._role = role
         self._key = key
+        self._training = training
 
     @property
     def inputs(self) -> Any:
@@ -254,11 +323,55 @@ class TaskBatch:
         The state is what a model changes itself as it is computed, such as the moving averages of
         BatchNorm. Parameters are those of `loss`.
         """
-        # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.
-        number = step if self._role == "support" else -1 - step
-        key = tf.concat([self._key, tf.constant([number], tf.int64)], axis=0)
+        key = self._pass_key(step)
         loss, _, params = self._model.compute(params, self.arrays, True, role=self._role, key=key)
         return loss, params
+
+    def embed(self, params: Sequence[tf.Tensor], step: int | None = None) -> Embedding:
+        """Return the learner's embedding of the batch.
+
+        Parameters
+        ----------
+        params : list of tf.Tensor
+            A value for each of the learner's variables.
+        step : int or int32 scalar, optional
+            The step of adaptation that trains on it. Otherwise ``training`` is true in meta-steps
+            alone.
+        """
+        training = self._training if step is None else True
+        key = self._pass_key(0 if step is None else step)
+        return self._model.embed(params, self.arrays, training, role=self._role, key=key)
+
+    def _pass_key(self, step):
+        # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.
+        number = step if self._role == "support" else -1 - step
+        return tf.concat([self._key, [tf.cast(number, tf.int64)]], axis=0)
+
+
+def flat_features(features: tf.Tensor) -> tf.Tensor:
+    """Return an embedding with one axis for the examples and one for all the rest."""
+    if features.shape.rank == 2:
+        return features
+    return tf.reshape(features, (tf.shape(features)[0], math.prod(features.shape[1:])))
+
+
+def _pair(method: str, wanted: str, result: Any) -> Sequence[Any]:
+    """Return what a learner's method gave, two things."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        length = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
+        raise TypeError(
+            f"`{method}` must return {wanted}. Received: {type(result).__name__}{length}"
+        )
+    return result
+
+
+def _scalar(method: str, loss: Any) -> tf.Tensor:
+    """Return the loss that a learner's method gave as a scalar."""
+    if not tf.is_tensor(loss) or not loss.dtype.is_floating:
+        raise TypeError(
+            f"`{method}` must return a floating-point tensor as its loss. Received: loss={loss!r}"
+        )
+    return tf.reduce_sum(loss)
 
 
 def _variables_of(learner: Any) -> list[tf.Variable]:

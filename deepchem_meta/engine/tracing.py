@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["TracedOrEager"]
+__all__ = ["TracedOrEager", "quiet_tensorflow"]
 
 _logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow from logging an attempt that may fail.
+
+    `tf.vectorized_map` logs 200 lines about an operation that it cannot vectorise, besides the
+    exception that it raises.
+    """
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class TracedOrEager:

@@ -27,6 +27,7 @@ from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
+from deepchem_meta.engine.tracing import quiet_tensorflow
 
 __all__ = ["MetaTrainer"]
 
@@ -64,6 +65,8 @@ class MetaTrainer:
         Whether to compile with XLA.
     reduction : {"sum", "mean"}
         Over tasks.
+    task_batch_size : int, optional
+        How many tasks at most run at once.
 
     Attributes
     ----------
@@ -82,8 +85,10 @@ class MetaTrainer:
         task_execution: str = "auto",
         jit_compile: bool | str = "auto",
         reduction: str = "sum",
+        task_batch_size: int | None = None,
     ):
         self.plan: Plan | None = None
+        self._task_batch_size = task_batch_size
         self._variables = list(variables)
         self._optimizer = optimizer
         self._state = list(state)
@@ -246,7 +251,8 @@ class MetaTrainer:
             reference = self._build(plain, layout, tasks, 1, numbers)
             dtypes = self._dtypes(layout, numbers)
             try:
-                step = self._build(plan, layout, tasks, capacity, numbers)
+                with quiet_tensorflow():
+                    step = self._build(plan, layout, tasks, capacity, numbers)
                 # Rounding can carry an input over the kink of a ReLU, and the gradient jumps: one
                 # of 30 meta-steps of a small net. So differences must show on other data too.
                 trials = (
@@ -306,6 +312,7 @@ class MetaTrainer:
             numbers=list(numbers),
             plan=plan,
             reduction=self._reduction,
+            task_batch_size=self._task_batch_size,
         )
 
     def _trace(

@@ -5,25 +5,39 @@ from deepchem_meta.metalearning import inner_optimizers
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm, MetaGradient
 from deepchem_meta.metalearning.anil import ANIL, BOIL
+from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
+from deepchem_meta.metalearning.fine_tuning import FineTuning
 from deepchem_meta.metalearning.implicit_maml import ImplicitMAML
 from deepchem_meta.metalearning.keras_learner import KerasLearner
 from deepchem_meta.metalearning.learner import MetaLearner
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.maml_plus_plus import MAMLPlusPlus
+from deepchem_meta.metalearning.matching_net import MatchingNet
 from deepchem_meta.metalearning.meta_sgd import MetaSGD
+from deepchem_meta.metalearning.proto_maml import ProtoMAML
+from deepchem_meta.metalearning.protonet import ProtoNet
 from deepchem_meta.metalearning.reptile import Reptile
+from deepchem_meta.metalearning.ridge import RidgeRegressionHead
 
 __all__ = [
     "ANIL",
     "BOIL",
     "MAML",
     "AdaptedTask",
+    "EmbeddingAlgorithm",
+    "FineTuning",
     "ImplicitMAML",
     "KerasLearner",
+    "MAMLPlusPlus",
+    "MatchingNet",
     "MetaAlgorithm",
     "MetaGradient",
     "MetaLearner",
     "MetaSGD",
+    "ProtoMAML",
+    "ProtoNet",
     "Reptile",
+    "RidgeRegressionHead",
     "TaskBatch",
     "inner_optimizers",
 ]

@@ -19,32 +19,35 @@ class AdaptedTask:
 
     Parameters
     ----------
-    variables : list of tf.Tensor
-        The adapted values.
+    adapted : list of tf.Tensor
+        What `adapt_task` gave.
     model : LearnerModel
         The learner.
     support : tuple of numpy.ndarray
         The arrays of the batch that the model is adapted to.
     compute : callable
-        ``(variables, arrays of a batch) -> (loss, outputs)``.
+        ``(adapted, arrays of a batch) -> (loss, outputs)``.
     compute_outputs : callable
-        ``(variables, x) -> outputs``.
+        ``(adapted, x) -> outputs``.
 
     Attributes
     ----------
     variables : list of tf.Tensor
         The adapted value of each of the learner's variables, in the learner's order.
+    head : list of tf.Tensor
+        What an algorithm with a head of its own computed besides (prototypes, say).
     """
 
     def __init__(
         self,
-        variables: Sequence[tf.Tensor],
+        adapted: Sequence[tf.Tensor],
         model: LearnerModel,
         support: Sequence[Any],
         compute: Callable,
         compute_outputs: Callable,
     ):
-        self.variables = list(variables)
+        self.variables = list(adapted[: len(model.variables)])
+        self.head = list(adapted[len(model.variables) :])
         self._model = model
         self._support = support
         self._compute = compute
@@ -69,7 +72,8 @@ class AdaptedTask:
             return self.predict_on_batch(inputs)[1]
         # A reader of its own, since x alone is not the structure of a batch.
         reader = BatchReader(self._model.float_dtype)
-        return self._compute_outputs(self.variables, reader.pack(reader.read(inputs, "`inputs`")))
+        x = reader.pack(reader.read(inputs, "`inputs`"))
+        return self._compute_outputs(self.variables + self.head, x)
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Return (loss, outputs) for a batch, as `MAML.predict_on_batch` does.
@@ -85,7 +89,8 @@ class AdaptedTask:
             A scalar.
         outputs : tf.Tensor or list of tf.Tensor
         """
-        return self._compute(self.variables, self._model.reader.read(inputs, "`inputs`"))
+        arrays = self._model.reader.read(inputs, "`inputs`")
+        return self._compute(self.variables + self.head, arrays)
 
     def to_model(self) -> keras.Model:
         """Return the adapted model as a plain `keras.Model`, to predict with, save or train on.
@@ -103,9 +108,15 @@ class AdaptedTask:
         Raises
         ------
         TypeError
-            If the learner is not a `KerasLearner`, or Keras cannot copy its model.
+            If the learner is not a `KerasLearner`, or Keras cannot copy its model; or the algorithm
+            has a head of its own, which the model does not have.
         """
         learner = self._model.learner
+        if self.head:
+            raise TypeError(
+                "`to_model` needs an algorithm that predicts with the model itself; `predict` "
+                "serves all. Received: one with a head of its own"
+            )
         if not self._model.extended:
             raise TypeError(
                 "`to_model` needs a learner that is a KerasLearner. "

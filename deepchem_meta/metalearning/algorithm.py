@@ -60,9 +60,9 @@ class MetaAlgorithm(TaskAlgorithm):
     ----------
     learner : MetaLearner
         The model and the tasks.
-    adapts : list of bool
-        Which of the learner's variables `adapt_task` may change.
-    optimization_steps : int
+    adapts : list of bool, optional
+        Which of the learner's variables `adapt_task` may change; none by default.
+    optimization_steps : int, default 0
         Steps of adaptation to each task in `fit`.
     meta_batch_size : int
         Tasks a meta-step.
@@ -72,14 +72,20 @@ class MetaAlgorithm(TaskAlgorithm):
     model_dir : path or None
         The folder for checkpoints, made if need be; None for a temporary one, which is deleted
         with the last object that uses it.
-    rates : list of tf.Variable
-        What is meta-learned besides the learner's variables.
+    own_variables : list of tf.Variable
+        What is meta-learned besides the learner's variables: a learning rate, a temperature.
+    own_state : list of tf.Variable
+        What the algorithm changes itself, as a model does its moving averages; `changed_state`
+        must then be overridden.
     task_execution : {"auto", "vectorized", "looped"}, default "auto"
         Whether the tasks of a meta-step run all at once or one after the other.
     jit_compile : bool or "auto", default "auto"
         Whether to compile with XLA.
     reduction : {"sum", "mean"}
         Of the meta-gradients over tasks.
+    task_batch_size : int, optional
+        How many tasks of a meta-step run at once, at most: less memory for large meta-batches, the
+        same meta-gradient to rounding. By default all.
     seed : int, optional
         Draws the tasks of a learner with ``sample_tasks``, and Dropout; by default drawn itself,
         from Python's random numbers. It is saved with the checkpoints.
@@ -89,15 +95,17 @@ class MetaAlgorithm(TaskAlgorithm):
         self,
         learner: Any,
         *,
-        adapts: Sequence[bool],
-        optimization_steps: int,
+        adapts: Sequence[bool] | None = None,
+        optimization_steps: int = 0,
         meta_batch_size: int,
         optimizer: Any,
         model_dir: str | os.PathLike | None,
-        rates: Sequence[tf.Variable] = (),
+        own_variables: Sequence[tf.Variable] = (),
+        own_state: Sequence[tf.Variable] = (),
         task_execution: str = "auto",
         jit_compile: bool | str = "auto",
         reduction: str = "mean",
+        task_batch_size: int | None = None,
         seed: int | None = None,
     ):
         self._options = {
@@ -106,19 +114,23 @@ class MetaAlgorithm(TaskAlgorithm):
             ),
             "jit_compile": check_option("jit_compile", jit_compile, ("auto", True, False)),
             "reduction": check_option("reduction", reduction, ("sum", "mean")),
+            "task_batch_size": task_batch_size,
         }
+        if task_batch_size is not None:
+            check_count("task_batch_size", task_batch_size, minimum=1)
         self.optimization_steps = optimization_steps
         self.meta_batch_size = meta_batch_size
         self._model = LearnerModel(learner)
         self._seed = _make_seed(seed)
         self._sampler = _make_sampler(self._model, self._seed)
-        self._rates = [r for r in rates if not any(r is v for v in self._model.variables)]
         variables = self._model.variables
+        own = [o for o in own_variables if not any(o is v for v in variables)]
         learned = [v for v, learn in zip(variables, self._model.learned, strict=True) if learn]
-        self._meta_variables = learned + self._rates
-        self._adapts = list(adapts)
+        self._meta_variables = learned + own
+        self._adapts = [False] * len(variables) if adapts is None else list(adapts)
         changes = zip(self._model.learned, self._adapts, strict=True)
         self._state = [index for index, change in enumerate(changes) if not any(change)]
+        self._state_variables = [*(variables[index] for index in self._state), *own_state]
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         keras_optimizer = to_keras_optimizer(optimizer, step)
@@ -127,7 +139,7 @@ class MetaAlgorithm(TaskAlgorithm):
         self._model_dir = open_model_dir(self, model_dir)
         saved = {
             "listed": variables,
-            "rates": self._rates,
+            "own": [*own, *own_state],
             "random": [self._seed],
             "optimizer": [step, *self._meta_optimizer.state],
             "optimizer_name": type(keras_optimizer).__name__,
@@ -140,10 +152,8 @@ class MetaAlgorithm(TaskAlgorithm):
         self._predictor = TracedOrEager(
             lambda batch: self._model.predict(self._model.values(), batch)
         )
-        self._adapted_predictor = TracedOrEager(self._model.predict)
-        self._outputs_predictor = TracedOrEager(
-            lambda params, x: learner.compute_outputs(x, params)
-        )
+        self._adapted_predictor = TracedOrEager(self.predict_task)
+        self._outputs_predictor = TracedOrEager(self.predict_outputs)
         # Only a KerasLearner says what the arrays of a batch are.
         extended = self._model.extended
         self._check_episodes = check_episodes if extended else lambda episodes: episodes
@@ -390,9 +400,9 @@ class MetaAlgorithm(TaskAlgorithm):
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
         batch = self._model.reader.read(support, "`support`")
-        variables = self._adapter(steps)(batch, self._scalars(), self._key(0))
+        adapted = self._adapter(steps)(batch, self._scalars(), self._key(0))
         return AdaptedTask(
-            variables, self._model, batch, self._adapted_predictor, self._outputs_predictor
+            adapted, self._model, batch, self._adapted_predictor, self._outputs_predictor
         )
 
     def evaluate(
@@ -416,7 +426,8 @@ class MetaAlgorithm(TaskAlgorithm):
             Tasks to adapt to. Of a source that names its tasks (`AssayTasks`) each occurs equally
             often, so the number is rounded up to full rounds.
         optimization_steps : sequence of int, default (0, 1, 5, 10)
-            Steps of adaptation after which to score.
+            Steps of adaptation after which to score. Algorithms without steps (`ProtoNet`, say)
+            score once, as after 0.
         seed : int, default 0
             What the tasks are drawn from. The same seed gives every algorithm the same ones.
 
@@ -441,6 +452,8 @@ class MetaAlgorithm(TaskAlgorithm):
             )
         for count in steps:
             check_count("optimization_steps", count)
+        steps = steps if self.adapts_in_steps else (0,)
+        self.check_tasks(source)
         episodes = EpisodeChunks(source, n_tasks, seed, self._check_episodes)
         scores = dict(getattr(source, "scores", {}))
         over_tasks = self._evaluator(steps, bool(scores))
@@ -548,7 +561,7 @@ class MetaAlgorithm(TaskAlgorithm):
                 TaskFunctions(self._task_gradient, self._measure_task),
                 self._meta_variables,
                 self._meta_optimizer,
-                state=[self._model.variables[index] for index in self._state],
+                state=self._state_variables,
                 seed=self._seed,
                 **self._options,
             )
@@ -572,7 +585,7 @@ class MetaAlgorithm(TaskAlgorithm):
             self._adapters[key] = TracedOrEager(
                 lambda batch, numbers, key: self._adapt(
                     self._model.values(),
-                    TaskBatch(self._model, batch, "support", key),
+                    TaskBatch(self._model, batch, "support", key, training=False),
                     numbers,
                     steps,
                 )
@@ -590,8 +603,15 @@ class MetaAlgorithm(TaskAlgorithm):
         """Compute the learner's model once before anything is traced."""
         if not self._tried:
             support = [column[0] for column in episodes.support]
-            self._model.try_eagerly(support, self._meta_variables)
+            self._model.try_eagerly(self._first_loss, support, self._meta_variables)
             self._tried = True
+
+    def _first_loss(self, params: list[tf.Tensor], batch: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the loss on a support batch without any step of adaptation."""
+        key = tf.constant(self._key(0))
+        support = TaskBatch(self._model, batch, "support", key, training=True)
+        adapted = self.adapt_task(params, support, self._scalars(), 0)
+        return self.query_loss(adapted, support)[0]
 
 
 def _make_seed(seed: int | None) -> tf.Variable:

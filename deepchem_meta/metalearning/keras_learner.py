@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_option
+from deepchem_meta.engine.model import flat_features
 from deepchem_meta.metalearning._batch_norm import MODES, batch_norm_mode, exact_moments
 from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
 from deepchem_meta.metalearning._task_source import as_source, check_episodes
@@ -56,6 +57,9 @@ class KerasLearner(MetaLearner):
           prediction, as Keras does. They are updated during `fit`.
 
         A layer with ``trainable=False`` uses its moving averages in all modes, as in Keras.
+    embedding : str, optional
+        The name of the layer whose output is the embedding that `ProtoNet` and its relatives work
+        on; by default the model's output is. Of a Sequential or functional model.
 
     Attributes
     ----------
@@ -104,6 +108,7 @@ class KerasLearner(MetaLearner):
         *,
         metrics: Sequence[Any] = (),
         batch_norm: str = "transductive",
+        embedding: str | None = None,
     ):
         if not isinstance(model, keras.Model):
             raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
@@ -124,6 +129,9 @@ class KerasLearner(MetaLearner):
             for layer in model._flatten_layers()
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
+        self._embedder = self._find_embedder(embedding)
+        #: Whether the model has a single output, the log-odds of two classes or one number.
+        self.one_output = tf.is_tensor(outputs) and outputs.shape[1:] == [1]
         self._loss = OutputLoss(loss, outputs)
         self._loss.check(y, outputs)
         self.metrics = find_metrics(metrics, y, outputs)
@@ -199,7 +207,8 @@ class KerasLearner(MetaLearner):
         """
         x, y, *weights = inputs
         weights = weights[0] if weights else None
-        outputs, variables, extra = self._call(x, variables, training, role, key, weights)
+        call = self._call(self.model, x, variables, training, role, key, weights)
+        outputs, variables, extra = call
         loss = self._loss(y, outputs, weights)
         for term in extra:
             loss += tf.cast(term, loss.dtype)
@@ -215,7 +224,65 @@ class KerasLearner(MetaLearner):
         variables : list of tf.Tensor
             A value for each of `variables`.
         """
-        return self._call(x, variables, False, "query", None, None)[0]
+        return self._call(self.model, x, variables, False, "query", None, None)[0]
+
+    def compute_embedding_and_state(
+        self,
+        inputs: Any,
+        variables: Sequence[tf.Tensor],
+        training: bool,
+        *,
+        role: str = "query",
+        key: tf.Tensor | None = None,
+    ) -> tuple:
+        """Compute the embedding of a batch, and the model's state after that.
+
+        Parameters are those of `compute_model_and_state`.
+
+        Returns
+        -------
+        features : tensor of shape (examples, size)
+        targets : tensor of shape (examples, ...)
+        weights : tensor of shape (examples,) or None
+            Sample weights.
+        penalty : scalar tf.Tensor or None
+            The sum of the layers' losses.
+        variables : list of tf.Tensor
+            The values with the model's state as the computation leaves it.
+        """
+        x, y, *weights = inputs
+        weights = weights[0] if weights else None
+        call = self._call(self._embedder, x, variables, training, role, key, weights)
+        features, variables, extra = call
+        if weights is not None:
+            weights = tf.reshape(weights, (-1,))
+        penalty = tf.add_n([tf.cast(term, extra[0].dtype) for term in extra]) if extra else None
+        return flat_features(features), y, weights, penalty, variables
+
+    def compute_features(self, x: Any, variables: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the embedding of x, of shape (examples, size), which needs no targets.
+
+        Parameters are those of `compute_outputs`.
+        """
+        features = self._call(self._embedder, x, variables, False, "query", None, None)[0]
+        return flat_features(features)
+
+    def embed(self, x: Any) -> np.ndarray:
+        """Return the embedding of examples by the model as it is now.
+
+        Parameters
+        ----------
+        x : array or nested structure of arrays
+            The model's inputs, the first axis the example.
+
+        Returns
+        -------
+        array of shape (examples, size)
+            With the model's dtype.
+        """
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, x)
+        values = [tf.convert_to_tensor(variable) for variable in self.variables]
+        return self.compute_features(tensors, values).numpy()
 
     def compute_metrics(self, inputs: Any, outputs: Any) -> dict[str, tf.Tensor]:
         """Return each of `metrics` for a batch and the model's outputs for it.
@@ -261,7 +328,7 @@ class KerasLearner(MetaLearner):
             x, _, *weights = support
             weights = weights[0] if weights else None
             variables = self._call(
-                x, variables, False, "support", None, weights, batch_norm="support"
+                self.model, x, variables, False, "support", None, weights, batch_norm="support"
             )[1]
         copy = self._copy()
         values = {id(v): value for v, value in zip(self.variables, variables, strict=True)}
@@ -338,7 +405,20 @@ class KerasLearner(MetaLearner):
                 f"Received: x of shapes {shapes} (the first axis is the example): {reason}"
             ) from error
 
-    def _call(self, x, variables, training, role, key, weights, batch_norm=None):
+    def _find_embedder(self, layer: str | None) -> keras.Model:
+        """Return the model whose output is the embedding; it shares the model's layers."""
+        if layer is None:
+            return self.model
+        found = {one.name: one for one in self.model.layers}
+        if layer not in found or not getattr(self.model, "inputs", None):
+            raise ValueError(
+                "`embedding` must name a layer of a Sequential or functional model. Received: "
+                f"embedding={layer!r} for a {type(self.model).__name__} with the layers "
+                f"{list(found)}"
+            )
+        return keras.Model(self.model.inputs, found[layer].output)
+
+    def _call(self, model, x, variables, training, role, key, weights, batch_norm=None):
         """Return (outputs, variables with the state after the call, losses of layers)."""
         values = list(variables)
         if key is not None:
@@ -349,8 +429,8 @@ class KerasLearner(MetaLearner):
         )
         mode = batch_norm_mode(self._batch_norms, batch_norm or self.batch_norm, role, weights)
         with exact_moments(), mode, scope:
-            outputs = self.model(x, training=training)
-            losses = self.model.losses
+            outputs = model(x, training=training)
+            losses = model.losses
         after = list(variables)
         for index in range(len(self._trainable), len(after)):
             new = scope.get_current_value(self.variables[index])

@@ -16,13 +16,22 @@ class MetaLearner:
     Subclass it to define a learning problem; any other object with these methods does too, a
     subclass of ``deepchem.metalearning.MetaLearner`` for one.
 
-    Three more methods are optional. ``sample_tasks(n, rng)`` draws `n` tasks at once with the
+    More methods are optional.
+
+    ``sample_tasks(n, rng)`` draws `n` tasks at once with the
     `numpy.random.Generator` it is given, and returns (support, query), two batches whose arrays
     have the task as first axis; it pays where drawing batches one by one takes longer than training
     on them. `fit` then calls it and neither `select_task` nor `get_batch`. ``get_state()`` returns
     where `select_task` and `get_batch` stand (numbers, strings, bytes, NumPy arrays, and lists,
     tuples and dicts of them), and ``set_state(state)`` goes back there; with both, a run that is
     resumed from a checkpoint continues with the batches that an uninterrupted one would have had.
+
+    ``support_loss(inputs, outputs, variables)`` is what adaptation minimises in place of the loss
+    that `compute_model` returns, a scalar: one with a penalty on the variables, one that needs no
+    labels, or a learned one, whose variables `variables` lists and ``adapt_variables`` leaves out.
+
+    ``compute_embedding(inputs, variables, training)`` returns (features, targets) for `ProtoNet`
+    and its relatives: tensors of shape (examples, size) and (examples,) or (examples, 1).
 
     Examples
     --------

@@ -69,8 +69,8 @@ class MAML(MetaAlgorithm):
         Of the meta-gradients over tasks. With "sum", as in DeepChem, twice the tasks are twice the
         gradient, which plain gradient descent feels and Adam hardly does.
     **options
-        ``task_execution``, ``jit_compile`` and ``seed``, which all algorithms have: see
-        `MetaAlgorithm`.
+        ``task_execution``, ``jit_compile``, ``task_batch_size`` and ``seed``, which all algorithms
+        have: see `MetaAlgorithm`.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class MAML(MetaAlgorithm):
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            rates=self._make_rates(learner, adapts),
+            own_variables=self._make_rates(learner, adapts),
             reduction=reduction,
             **options,
         )
@@ -192,15 +192,37 @@ class MAML(MetaAlgorithm):
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
+        return self.take_steps(self.inner_loss(params, support), params, numbers, steps)
+
+    def take_steps(
+        self,
+        loss: Callable,
+        values: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Return the values after `steps` steps of the inner loop.
+
+        Parameters
+        ----------
+        loss : callable
+            As `inner_loss` returns it.
+        values : list of tf.Tensor
+            The values to start from, one for each of the learner's variables; any more, such as
+            the weights of a head, adapt too.
+        numbers, steps
+            As in `adapt_task`.
+        """
+        more = len(values) - len(self._adapts)
         return descend(
-            self.inner_loss(params, support),
-            params,
-            self._model.variables,
-            adapts=self._adapts,
+            loss,
+            values,
+            [*self._model.variables, *[None] * more],
+            adapts=[*self._adapts, *[True] * more],
             rate=lambda step, index: self.inner_rate(numbers, step, index),
             steps=steps,
             **self._inner_options,
-        )[-1]
+        )
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
         """Return what the inner loop minimises, by default the support loss.
@@ -226,7 +248,7 @@ class MAML(MetaAlgorithm):
         ----------
         numbers : dict of scalar tf.Tensor
             What `task_numbers` gives.
-        step : int
+        step : int or int32 scalar
             The step, from 0 on.
         index : int
             The variable's place among the learner's.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,8 +17,9 @@ class TaskAlgorithm:
     """What happens in one task; `MetaAlgorithm` does the rest.
 
     A subclass of `MetaAlgorithm` implements `adapt_task`. The query loss and its meta-gradient
-    follow from it; `query_loss` and `task_gradient` can be overridden too. All of them are traced,
-    for each layout of the data once, and run for all tasks at once or one after the other.
+    follow from it; `query_loss`, `objective`, `predict_task` and `task_gradient` can be overridden
+    too. All of them are traced, for each layout of the data once, and run for all tasks at once or
+    one after the other.
     """
 
     _model: LearnerModel
@@ -25,6 +27,7 @@ class TaskAlgorithm:
     _state: list[int]  # the variables that only the model itself changes
     optimization_steps: int
     first_order: bool = False
+    adapts_in_steps: bool = True
 
     def adapt_task(
         self,
@@ -50,7 +53,8 @@ class TaskAlgorithm:
         Returns
         -------
         list of tf.Tensor
-            The adapted values.
+            The adapted values; after them whatever else `query_loss` and `predict_task` need
+            (prototypes, a solved head).
         """
         raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
 
@@ -62,6 +66,49 @@ class TaskAlgorithm:
         By default the loss is the learner's.
         """
         return query.loss_and_state(adapted)
+
+    def objective(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        query: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return what a task adds to what the optimizer minimises, by default the query loss.
+
+        Parameters
+        ----------
+        params, support, numbers
+            As in `adapt_task`.
+        query : TaskBatch
+            The task's query batch.
+
+        Returns
+        -------
+        objective : scalar tf.Tensor
+        loss : scalar tf.Tensor
+            The query loss after adaptation, to be reported.
+        final : list of tf.Tensor
+            The values with the model's state after it.
+        """
+        adapted = self._adapt(params, support, numbers, self.optimization_steps)
+        if not self.first_order:
+            check_second_derivatives()
+        loss, final = self.query_loss(adapted, query)
+        return loss, loss, final
+
+    def predict_task(
+        self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, Any]:
+        """Return the loss and the outputs of an adapted model for the arrays of a batch.
+
+        By default they are the learner's, with ``training=False``.
+        """
+        return self._model.predict(adapted, batch)
+
+    def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
+        """Return the outputs of an adapted model of a `KerasLearner` for x alone."""
+        return self._model.learner.compute_outputs(x, adapted)
 
     def task_gradient(
         self,
@@ -91,11 +138,8 @@ class TaskAlgorithm:
         """
         with tf.GradientTape() as tape:
             params = self._model.values()
-            adapted = self._adapt(params, support, numbers, self.optimization_steps)
-            if not self.first_order:
-                check_second_derivatives()
-            loss, final = self.query_loss(adapted, query)
-            scaled = loss * tf.cast(scale, loss.dtype)
+            objective, loss, final = self.objective(params, support, query, numbers)
+            scaled = objective * tf.cast(scale, objective.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         return loss, gradients, self.changed_state(params, final)
@@ -118,6 +162,9 @@ class TaskAlgorithm:
         """
         return [None if after[i] is before[i] else after[i] for i in self._state]
 
+    def check_tasks(self, tasks: Any) -> None:
+        """Raise ValueError if the algorithm cannot be evaluated on a source of tasks."""
+
     def task_numbers(self) -> dict[str, float]:
         """Return the numbers that `adapt_task` uses and that may change between calls."""
         return {}
@@ -128,35 +175,38 @@ class TaskAlgorithm:
 
     def _adapt(self, params, support, numbers, steps):
         """Return the adapted values with the state that prediction is to use."""
-        return self._model.settle(self.adapt_task(params, support, numbers, steps), support)
+        adapted = self.adapt_task(params, support, numbers, steps)
+        count = len(self._model.variables)
+        return [*self._model.settle(adapted[:count], support), *adapted[count:]]
 
     def _task_gradient(self, support, query, numbers, key, scale):
         """Be `TaskFunctions.gradient`."""
-        return self.task_gradient(*self._batches(support, query, key), numbers, scale)
+        batches = self._batches(support, query, key, training=True)
+        return self.task_gradient(*batches, numbers, scale)
 
     def _measure_task(self, support, query, numbers, key):
         """Return the support loss before and after adaptation, and the query loss before."""
-        support, query = self._batches(support, query, key)
+        support, query = self._batches(support, query, key, training=True)
         params = self._model.values()
-        before = self._model.settle(params, support)
-        adapted = self._adapt(params, support, numbers, self.optimization_steps)
-        losses = [support.loss(before), support.loss(adapted), query.loss(before)]
+        before = self._adapt(params, support, numbers, 0)
+        after = self._adapt(params, support, numbers, self.optimization_steps)
+        pairs = (before, support), (after, support), (before, query)
+        losses = [self.query_loss(adapted, batch)[0] for adapted, batch in pairs]
         return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
 
     def _evaluate_task(self, support, query, numbers, key, steps, with_outputs):
         """Return the query loss, metrics and outputs after each number of steps, stacked."""
-        support, query = self._batches(support, query, key)
+        support, query = self._batches(support, query, key, training=False)
         params = self._model.values()
         rows = []
         for count in steps:
             adapted = self._adapt(params, support, numbers, count)
-            loss, outputs = self._model.predict(adapted, query.arrays)
+            loss, outputs = self.predict_task(adapted, query.arrays)
             values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
             values = {name: tf.cast(value, tf.float64) for name, value in values.items()}
             rows.append((values, outputs if with_outputs else ()))
         return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
 
-    def _batches(self, support, query, key):
-        return TaskBatch(self._model, support, "support", key), TaskBatch(
-            self._model, query, "query", key
-        )
+    def _batches(self, support, query, key, training):
+        pairs = (support, "support"), (query, "query")
+        return [TaskBatch(self._model, arrays, role, key, training) for arrays, role in pairs]

@@ -212,6 +212,11 @@ class AssayTasks:
         return cls(dataset.X, y, getattr(dataset, "w", None), **options)
 
     @property
+    def ways(self) -> int | None:
+        """Two classes, inactive and active; None for regression."""
+        return 2 if self.task_type == "classification" else None
+
+    @property
     def scores(self) -> dict[str, Callable[..., float]]:
         """Measures of a task's predictions, by scikit-learn.
 

@@ -14,10 +14,10 @@ class Owner:
     pass
 
 
-def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", rates=()):
+def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", own=()):
     variables = {
         part: [tf.Variable(np.asarray(v, np.float32)) for v in given]
-        for part, given in (("listed", listed), ("rates", rates), ("optimizer", slots))
+        for part, given in (("listed", listed), ("own", own), ("optimizer", slots))
     }
     return CheckpointStore(str(folder), random=[], optimizer_name=name, **variables), variables
 
@@ -29,11 +29,11 @@ def fill(variables, value):
 
 
 def test_round_trip(tmp_path):
-    one, variables = store(tmp_path, rates=[0.5])
+    one, variables = store(tmp_path, own=[0.5])
     fill(variables, 7.0)
     state = {"array": np.arange(3), "tuple": (1, None, "a"), "bytes": b"\x00", "big": 2**100}
     one.save(5, state)
-    two, restored = store(tmp_path, rates=[0.5])
+    two, restored = store(tmp_path, own=[0.5])
     back = two.restore()
     np.testing.assert_array_equal(back.pop("array"), state.pop("array"))
     assert back == state
@@ -104,7 +104,7 @@ def test_nothing_readable(tmp_path):
     [
         ({"listed": [1.0]}, r"listed/1: float32 \(2,\) in the checkpoint, absent here"),
         ({"listed": [1.0, [2.0], 3.0]}, r"listed/1: .*\(2,\) in.*\(1,\) here\n.*listed/2: absent"),
-        ({"rates": [0.1]}, r"rates/0: absent in the checkpoint, float32 \(\) here"),
+        ({"own": [0.1]}, r"own/0: absent in the checkpoint, float32 \(\) here"),
     ],
 )
 def test_another_learners_checkpoint_changes_nothing(tmp_path, options, message):
@@ -120,7 +120,7 @@ def test_another_dtype_is_another_learner(tmp_path):
     store(tmp_path)[0].save(5, None)
     variables = [tf.Variable(1.0, dtype=tf.float64), tf.Variable([2.0, 3.0])]
     other = CheckpointStore(
-        str(tmp_path), listed=variables, rates=[], optimizer=[], random=[], optimizer_name="Adam"
+        str(tmp_path), listed=variables, own=[], optimizer=[], random=[], optimizer_name="Adam"
     )
     with pytest.raises(ValueError, match=r"listed/0: float32 \(\) in the.*float64 \(\) here"):
         other.restore()
@@ -143,7 +143,7 @@ def test_deepchems_own_checkpoint(shared_data):
     one = CheckpointStore(
         str(shared_data / "deepchem-2.8.0-checkpoint"),
         listed=[w, b],
-        rates=[],
+        own=[],
         random=[],
         optimizer=[tf.Variable(1.0)],
         optimizer_name="Adam",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.engine.inner_loop import descend as descend_path
+from deepchem_meta.engine import inner_loop
 from deepchem_meta.engine.inner_optimizers import Adam, GradientDescent, Momentum
 
 
@@ -13,16 +13,16 @@ def descend(loss, variables, **options):
     def with_state(values, step):
         return loss(values), values
 
-    return descend_path(
+    return inner_loop.descend(
         with_state, params, variables, rate=lambda *_: tf.constant(0.1, tf.float64), **options
-    )[-1]
+    )
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("steps", [0, 1, 3, 30])
 def test_closed_form(steps):
     v = tf.Variable(2.0, dtype=tf.float64)
     (found,) = descend(lambda params: params[0] ** 2 / 2, [v], steps=steps)
-    assert float(found) == pytest.approx(2 * 0.9**steps, rel=1e-15)
+    assert float(found) == pytest.approx(2 * 0.9**steps, rel=1e-14)
     assert float(v) == 2.0
 
 
@@ -106,42 +106,44 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize("clipnorm", [None, 1.0])
 @pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
-def test_rules_against_numpy(optimizer, oracle, clipnorm):
+@pytest.mark.parametrize("steps", [0, 1, 4, 15])
+def test_rules_against_numpy(optimizer, oracle, clipnorm, steps):
     v = tf.Variable([2.0, -1.0], dtype=tf.float64)
-    path = descend_path(
+    (value,) = inner_loop.descend(
         quadratic,
         [tf.convert_to_tensor(v)],
         [v],
         adapts=[True],
         rate=lambda step, index: tf.constant(0.1, tf.float64),
-        steps=4,
+        steps=steps,
         optimizer=optimizer,
         clipnorm=clipnorm,
     )
-    for steps, (value,) in enumerate(path):
-        expected = unrolled(oracle, [2.0, -1.0], steps, 0.1, clipnorm)
-        np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        value, unrolled(oracle, [2.0, -1.0], steps, 0.1, clipnorm), rtol=1e-12
+    )
 
 
+@pytest.mark.parametrize("steps", [2, 15])
 @pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
 @pytest.mark.parametrize("recompute", [False, True])
-def test_second_order_against_central_differences(optimizer, oracle, recompute):
-    """By the start and by the rate of each step, which is a value of its own for each weight."""
+def test_second_order_against_central_differences(optimizer, oracle, recompute, steps):
+    """By the start and by two rates that take turns, which have a value for each weight."""
     v = tf.Variable([2.0, -1.0], dtype=tf.float64)
     rates = [tf.Variable([0.1, 0.2], dtype=tf.float64), tf.Variable([0.3, 0.05], dtype=tf.float64)]
 
     @tf.function
     def end(start, first, second):
-        return descend_path(
+        return inner_loop.descend(
             quadratic,
             [start],
             [v],
             adapts=[True],
-            rate=lambda step, index: (first, second)[step],
-            steps=2,
+            rate=lambda step, index: tf.stack([first, second])[step % 2],
+            steps=steps,
             optimizer=optimizer,
             recompute=recompute,
-        )[-1][0]
+        )[0]
 
     @tf.function
     def gradients():
@@ -150,13 +152,60 @@ def test_second_order_against_central_differences(optimizer, oracle, recompute):
         return tape.gradient(loss, [v, *rates])
 
     def numpy_loss(values):
-        start, *steps = np.split(values, 3)
+        start, *turns = np.split(values, 3)
         direction, w = oracle(), start.copy()
-        for step, rate in enumerate(steps):
-            w = w - rate * direction(np.array([1.0, 3.0]) * w, step)
+        for step in range(steps):
+            w = w - turns[step % 2] * direction(np.array([1.0, 3.0]) * w, step)
         return np.sum(w**3)
 
     at = np.concatenate([x.numpy() for x in (v, *rates)])
     moves = 1e-6 * np.eye(6)
     expected = [(numpy_loss(at + move) - numpy_loss(at - move)) / 2e-6 for move in moves]
     np.testing.assert_allclose(np.concatenate(gradients()), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("steps", "recompute"), [(3, False), (3, True), (15, False)])
+def test_a_value_without_a_variable_and_reads_of_the_variable_itself(steps, recompute):
+    """In v' = v - (v + 2 w) / 10 and u' = u - u / 10, w is the variable v, read by itself."""
+    v = tf.Variable(1.0, dtype=tf.float64)
+
+    @tf.function
+    def end(u):
+        with tf.GradientTape() as tape:
+            tape.watch(u)
+            found = inner_loop.descend(
+                lambda p, step: ((p[0] ** 2 + p[1] ** 2) / 2 + v**2, p),
+                [tf.convert_to_tensor(v), u],
+                [v, None],
+                adapts=[True, True],
+                rate=lambda *_: tf.constant(0.1, tf.float64),
+                steps=steps,
+                recompute=recompute,
+            )
+            total = found[0] + found[1]
+        return found, tape.gradient(total, [v, u])
+
+    found, gradients = end(tf.constant(2.0, tf.float64))
+    left = 0.9**steps
+    np.testing.assert_allclose(found, [left - 2 * (1 - left), 2 * left], rtol=1e-12)
+    np.testing.assert_allclose(gradients, [left - 2 * (1 - left), left], rtol=1e-12)
+
+
+def test_what_cannot_be_differentiated_twice_is_found_in_a_loop_too():
+    @tf.function
+    def end():
+        image = tf.ones((1, 2, 2, 1))
+        descend(
+            lambda p: tf.reduce_sum(tf.image.resize(image * p[0], (4, 4)) ** 2),
+            [tf.Variable(1.0)],
+            steps=15,
+        )
+
+    with pytest.raises(NotImplementedError, match="ResizeBilinearGrad"):
+        end()
+
+
+def test_reads_of_the_variable_itself_cannot_be_computed_again_in_a_loop():
+    v = tf.Variable(1.0, dtype=tf.float64)
+    with pytest.raises(NotImplementedError, match="`recompute=True` with more than 10 steps"):
+        tf.function(lambda: descend(lambda p: p[0] * v, [v], steps=11, recompute=True))()

@@ -27,5 +27,5 @@ def test_a_wrong_dtype_is_pointed_out():
     model = LearnerModel(Sine())
     batch = model.reader.read([np.ones((2, 1)), np.ones((2, 1))])
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        model.try_eagerly(batch, model.variables)
+        model.try_eagerly(lambda *given: model.predict(*given)[0], batch, model.variables)
     assert "arrays of float64" in caught.value.__notes__[0]

@@ -1,31 +1,62 @@
 """What every algorithm must do, in one table; a test fails when an algorithm is not in it."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Quadratic, Sine, episodes, values
+from learners import Classes, Quadratic, Sine, episodes, values
 
 import deepchem_meta as dc
 from deepchem_meta import metalearning
 
 
-def anil(learner, *args, **options):
-    return metalearning.ANIL(learner, *args, head=learner.variables[-1:], **options)
+def with_head(algorithm):
+    """Give a learner that is not a KerasLearner the head of a network to adapt or to leave."""
+
+    def make(learner, *args, **options):
+        if not isinstance(learner, metalearning.KerasLearner):
+            options["head"] = learner.variables[-1:]
+        return algorithm(learner, *args, **options)
+
+    return make
 
 
-def boil(learner, *args, **options):
-    return metalearning.BOIL(learner, *args, head=learner.variables[-1:], **options)
+def fine_tuning(learner, rate, *args, **options):
+    return metalearning.FineTuning(learner, (rate,), *args, **options)
+
+
+def stepless(algorithm, **settings):
+    """Leave out the rate and the steps of adaptation, which it does not have."""
+
+    def make(learner, rate, steps, tasks, **options):
+        return algorithm(learner, tasks, **settings, **options)
+
+    return make
+
+
+def make_learner(name, **options):
+    return (Classes if name in OF_CLASSES else Sine)(**options)
 
 
 MAKERS = {
     "MAML": metalearning.MAML,
-    "ANIL": anil,
-    "BOIL": boil,
+    "ANIL": with_head(metalearning.ANIL),
+    "BOIL": with_head(metalearning.BOIL),
     "MetaSGD": metalearning.MetaSGD,
     "ImplicitMAML": metalearning.ImplicitMAML,
     "Reptile": metalearning.Reptile,
+    "MAMLPlusPlus": metalearning.MAMLPlusPlus,
+    "FineTuning": fine_tuning,
+    "ProtoNet": stepless(metalearning.ProtoNet, ways=3),
+    "MatchingNet": stepless(metalearning.MatchingNet, ways=3),
+    "RidgeRegressionHead": stepless(metalearning.RidgeRegressionHead),
+    "ProtoMAML": functools.partial(metalearning.ProtoMAML, ways=3),
 }
+HEADS = ("ProtoNet", "MatchingNet", "RidgeRegressionHead", "ProtoMAML")
+OF_CLASSES = ("ProtoNet", "MatchingNet", "ProtoMAML")
+BASES = {"MetaAlgorithm", "EmbeddingAlgorithm"}
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
 
@@ -36,23 +67,29 @@ def test_every_algorithm_is_in_the_table():
         if isinstance(getattr(metalearning, name), type)
         and issubclass(getattr(metalearning, name), metalearning.MetaAlgorithm)
     }
-    assert exported == {*MAKERS, "MetaAlgorithm"}
+    assert exported == {*MAKERS, *BASES}
 
 
-class WithUnused(Sine):
-    """A `Sine` that lists a variable it does not use, and an integer."""
+def with_unused(kind):
+    """Return the class of learners that also list a variable they do not use, and an integer."""
 
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.unused = tf.Variable(tf.ones((2,), self.weights[0].dtype))
-        self.count = tf.Variable(3, trainable=False)
+    class WithUnused(kind):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.unused = tf.Variable(tf.ones((2,), self.weights[0].dtype))
+            self.count = tf.Variable(3, trainable=False)
 
-    @property
-    def variables(self):
-        return [self.unused, self.count, *self.weights]
+        @property
+        def variables(self):
+            return [self.unused, self.count, *self.weights]
 
-    def compute_model(self, inputs, variables, training):
-        return super().compute_model(inputs, variables[2:], training)
+        def compute_model(self, inputs, variables, training):
+            return super().compute_model(inputs, variables[-len(self.weights) :], training)
+
+        def compute_embedding(self, inputs, variables, training):
+            return super().compute_embedding(inputs, variables[-len(self.weights) :], training)
+
+    return WithUnused
 
 
 def make(name, learner, steps=2, tasks=3, **options):
@@ -63,7 +100,7 @@ def make(name, learner, steps=2, tasks=3, **options):
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fits_in_either_precision_and_leaves_the_unused_alone(name, dtype):
-    learner = WithUnused(dtype=dtype)
+    learner = with_unused(Classes if name in OF_CLASSES else Sine)(dtype=dtype)
     start = values(learner)
     history = make(name, learner).fit(3).history
     assert np.isfinite(history["loss"]).all()
@@ -77,12 +114,12 @@ def test_fits_in_either_precision_and_leaves_the_unused_alone(name, dtype):
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize(("steps", "tasks"), [(0, 2), (1, 1)])
 def test_no_steps_and_one_task(name, steps, tasks):
-    learner = Sine(dtype="float64")
+    learner = make_learner(name, dtype="float64")
     algorithm = make(name, learner, steps, tasks)
     support, query = episodes(learner, tasks)
     result = algorithm.meta_gradient(support, query)
     assert np.isfinite(result.loss)
-    if steps == 0:
+    if steps == 0 and name not in HEADS:
         losses = [algorithm.predict_on_batch([a[task] for a in query])[0] for task in range(tasks)]
         assert result.loss == pytest.approx(float(np.mean(losses)))
     assert len(algorithm.fit(2).history["loss"]) == 1
@@ -92,7 +129,7 @@ def test_no_steps_and_one_task(name, steps, tasks):
 def test_vectorised_looped_and_compiled_agree(name):
     found = []
     for execution, jit in (("looped", False), ("vectorized", False), ("vectorized", True)):
-        learner = Sine(dtype="float64")
+        learner = make_learner(name, dtype="float64")
         algorithm = make(name, learner, task_execution=execution, jit_compile=jit)
         result = algorithm.meta_gradient(*episodes(learner, 3))
         found.append([result.loss, *(g for g in result.gradients if g is not None)])
@@ -105,27 +142,36 @@ def test_vectorised_looped_and_compiled_agree(name):
 def test_evaluate_is_adapt_and_predict(name):
     class Source:
         def sample(self, n, rng):
-            learner = Sine(seed=4)
+            learner = make_learner(name, seed=4)
             return episodes(learner, n)
 
-    learner = Sine()
+    learner = make_learner(name)
     algorithm = make(name, learner)
-    found = algorithm.evaluate(Source(), n_tasks=2, optimization_steps=(0, 3)).loss
+    found = algorithm.evaluate(Source(), n_tasks=2, optimization_steps=(0, 3))
     support, query = Source().sample(2, None)
     for task in range(2):
-        for column, steps in enumerate((0, 3)):
+        for column, steps in enumerate(found.optimization_steps):
             adapted = algorithm.adapt([a[task] for a in support], steps)
             loss, _ = adapted.predict_on_batch([a[task] for a in query])
-            np.testing.assert_allclose(found[task, column], loss, rtol=1e-5)
+            np.testing.assert_allclose(found.loss[task, column], loss, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_resumed_is_uninterrupted(name, tmp_path):
     def build(folder, seed):
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
-        tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
-        learner = metalearning.KerasLearner(model, "mse", tasks)
+        layers = [keras.layers.Dense(4, "tanh", name="hidden"), keras.layers.BatchNormalization()]
+        if name in OF_CLASSES:
+            x, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 6
+            tasks = dc.tasks.FewShotClassificationTasks(
+                x.astype("float32"), labels, ways=3, queries=2
+            )
+            model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+            loss = "sparse_categorical_crossentropy"
+        else:
+            tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
+            model, loss = keras.Sequential([*layers, keras.layers.Dense(1)]), "mse"
+        learner = metalearning.KerasLearner(model, loss, tasks, embedding="hidden")
         adam = keras.optimizers.Adam(0.01)
         options = {"optimizer": adam, "model_dir": folder, "seed": seed}
         return make(name, learner, **options)
@@ -139,16 +185,13 @@ def test_resumed_is_uninterrupted(name, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-class Ragged(Sine):
-    """Every batch has another number of points."""
-
-    def get_batch(self):
-        self.points = int(self.rng.integers(2, 6))
-        return super().get_batch()
-
-
 @pytest.mark.parametrize("name", MAKERS)
 def test_ragged_batches(name):
+    class Ragged(Classes if name in OF_CLASSES else Sine):
+        def get_batch(self):
+            self.points = int(self.rng.integers(3, 7))
+            return super().get_batch()
+
     learner = Ragged()
     algorithm = make(name, learner)
     assert np.isfinite(algorithm.fit(5).history["loss"]).all()
@@ -156,10 +199,35 @@ def test_ragged_batches(name):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_nothing_is_traced_again(name, monkeypatch):
-    learner = Quadratic()
-    if name in ("ANIL", "BOIL"):
-        learner = Sine()
+    learner = make_learner(name) if name in ("ANIL", "BOIL", *HEADS) else Quadratic()
     algorithm = make(name, learner)
     algorithm.fit(7)
     monkeypatch.setattr(learner, "compute_model", None)
+    monkeypatch.setattr(learner, "compute_embedding", None, raising=False)
     algorithm.fit(7)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_adapts_to_the_current_task_and_predicts(name):
+    learner = make_learner(name)
+    algorithm = make(name, learner)
+    algorithm.fit(2)
+    learner.select_task()
+    algorithm.train_on_current_task(2)
+    loss, outputs = algorithm.predict_on_batch(learner.get_batch())
+    assert np.isfinite(loss)
+    assert np.shape(tf.nest.flatten(outputs)[0])[0] == learner.points
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("execution", ["looped", "vectorized"])
+def test_a_meta_batch_in_parts_gives_the_same(name, execution):
+    found = []
+    for size in (None, 2, 5):
+        learner = make_learner(name, dtype="float64")
+        algorithm = make(name, learner, task_execution=execution, task_batch_size=size)
+        result = algorithm.meta_gradient(*episodes(learner, 5))
+        found.append([result.loss, *(g for g in result.gradients if g is not None)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)

@@ -1,0 +1,312 @@
+"""What algorithms share that predict from an embedding and a head solved for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta.engine.model import Embedding, LearnerModel, TaskBatch, flat_features
+from deepchem_meta.metalearning.adapted_task import AdaptedTask
+from deepchem_meta.metalearning.algorithm import MetaAlgorithm
+
+__all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "known_ways"]
+
+_NEVER = -1e9  # the logit of a class that the support set does not have
+
+
+class EmbeddingAlgorithm(MetaAlgorithm):
+    """Base of the algorithms that fit a head to the embedding of a task's support set.
+
+    A subclass implements `solve_head` and `apply_head`. The loss is the cross-entropy of the
+    head's logits, or the squared error for regression; that of the learner is not used. Metrics
+    of a `KerasLearner` are of the logits.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        A `KerasLearner`, whose `embedding` is used, or one with a method `compute_embedding`.
+    *args
+        Those of the next class.
+    ways : int, optional
+        Classes of a task, at least 2; targets are 0 to ways - 1. By default those of a
+        `KerasLearner`'s tasks. The logits have shape (examples, ways); where the model has a
+        single output and there are two classes, they are log-odds of shape (examples, 1).
+    **options
+        Those of the next class.
+
+    Raises
+    ------
+    TypeError
+        If the learner has no embedding.
+    ValueError
+        If `ways` is neither given nor known.
+    """
+
+    _for_regression = False  # whether `ways` may be None
+
+    def __init__(self, learner: Any, *args: Any, ways: int | None = None, **options: Any):
+        if not any(hasattr(learner, f"compute_embedding{end}") for end in ("", "_and_state")):
+            raise TypeError(
+                "`learner` must be a KerasLearner, or have a method compute_embedding. "
+                f"Received: {type(learner).__name__}"
+            )
+        ways = known_ways(learner, ways)
+        if ways is None and not self._for_regression:
+            raise ValueError(
+                "`ways` must be given for a learner whose tasks do not tell how many classes they "
+                f"have. Received: ways=None for a {type(learner).__name__}"
+            )
+        self.ways = ways
+        self._one_output = getattr(learner, "one_output", False)
+        self._head: list[tf.Tensor] | None = None
+        super().__init__(learner, *args, **options)
+
+    @property
+    def ways(self) -> int | None:
+        """Classes of a task; None for regression. It may be changed, to evaluate on more."""
+        return self._ways
+
+    @ways.setter
+    def ways(self, value: int | None) -> None:
+        self._ways = None if value is None else check_count("ways", value, minimum=2)
+
+    def solve_head(self, support: Embedding) -> list[tf.Tensor]:
+        """Return the head for an embedded support set.
+
+        Parameters
+        ----------
+        support : Embedding
+            Features of shape (examples, size), targets and weights.
+
+        Returns
+        -------
+        list of tf.Tensor
+            Of any shapes.
+        """
+        raise NotImplementedError("Subclasses of EmbeddingAlgorithm must implement solve_head.")
+
+    def apply_head(self, head: list[tf.Tensor], features: tf.Tensor) -> tf.Tensor:
+        """Return the logits, of shape (examples, ways), or for regression the predictions."""
+        raise NotImplementedError("Subclasses of EmbeddingAlgorithm must implement apply_head.")
+
+    def adapt_task(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Return the values as they are, and the head.
+
+        Parameters and result are those of `MetaAlgorithm.adapt_task`.
+        """
+        embedded = support.embed(params)
+        return [*embedded.params, *self.full_head(embedded)]
+
+    def full_head(self, support: Embedding) -> list[tf.Tensor]:
+        """Return what `solve_head` does and, of classes, which ones the support set has."""
+        self._check_targets(support.targets)
+        head = self.solve_head(support)
+        if self.ways is None:
+            return head
+        return [*head, tf.reduce_sum(class_weights(support, self.ways), axis=0)]
+
+    def predict_features(self, head: list[tf.Tensor], features: tf.Tensor) -> tf.Tensor:
+        """Return the logits or the predictions for embedded examples.
+
+        Parameters
+        ----------
+        head : list of tf.Tensor
+            As `full_head` returns it.
+        features : tensor of shape (examples, size)
+
+        Returns
+        -------
+        tensor of shape (examples, ways) or (examples, outputs)
+        """
+        if self.ways is None:
+            return self.apply_head(head, features)
+        logits = self.apply_head(head[:-1], features)
+        return tf.where(head[-1] > 0, logits, tf.constant(_NEVER, logits.dtype))
+
+    def query_loss(
+        self, adapted: list[tf.Tensor], query: TaskBatch
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the head's loss on a task's query batch, and the values with their state."""
+        params, head = self._parts(adapted)
+        embedded = query.embed(params)
+        return self.head_loss(embedded, self.predict_features(head, embedded.features)), [
+            *embedded.params,
+            *head,
+        ]
+
+    def predict_task(
+        self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, Any]:
+        """Return the head's loss and outputs for the arrays of a batch."""
+        params, head = self._parts(adapted)
+        embedded = self._model.embed(params, batch, False)
+        predicted = self.predict_features(head, embedded.features)
+        return self.head_loss(embedded, predicted), self._outputs(predicted)
+
+    def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
+        """Return the head's outputs for a `KerasLearner`'s x alone."""
+        params, head = self._parts(adapted)
+        features = flat_features(self._model.learner.compute_features(x, params))
+        return self._outputs(self.predict_features(head, features))
+
+    def head_loss(self, embedded: Embedding, predicted: tf.Tensor) -> tf.Tensor:
+        """Return the mean cross-entropy or squared error, a scalar.
+
+        As in `KerasLearner` it is over examples whose weight is not 0, each multiplied by it.
+
+        Parameters
+        ----------
+        embedded : Embedding
+            Whose targets and weights to use.
+        predicted : tensor of shape (examples, ways) or (examples, outputs)
+            As `predict_features` returns it.
+        """
+        if self.ways is None:
+            wanted = tf.cast(tf.reshape(embedded.targets, tf.shape(predicted)), predicted.dtype)
+            losses = tf.reduce_mean((predicted - wanted) ** 2, axis=-1)
+        else:
+            labels = tf.cast(tf.reshape(embedded.targets, (-1,)), tf.int32)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
+        if embedded.weights is None:
+            loss = tf.reduce_mean(losses)
+        else:
+            weights = tf.cast(embedded.weights, losses.dtype)
+            counted = tf.math.count_nonzero(weights, dtype=losses.dtype)
+            loss = tf.math.divide_no_nan(tf.reduce_sum(weights * losses), counted)
+        penalty = embedded.penalty
+        return loss if penalty is None else loss + tf.cast(penalty, loss.dtype)
+
+    def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
+        """Adapt to the task that the learner has selected, for `predict_on_batch`.
+
+        All steps are on one batch, from which the head comes.
+
+        Parameters and exceptions are those of `MAML.train_on_current_task`.
+        """
+        check_count("optimization_steps", optimization_steps)
+        if restore:
+            self.restore()
+        adapted = self.adapt(self.learner.get_batch(), optimization_steps)
+        for variable, value in zip(self._model.variables, adapted.variables, strict=True):
+            variable.assign(value)
+        self._head = adapted.head
+
+    def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
+        """Compute loss and outputs for a batch, with the head of `train_on_current_task`.
+
+        Parameters and result are those of `MAML.predict_on_batch`.
+
+        Raises
+        ------
+        ValueError
+            If there is no head yet.
+        """
+        if self._head is None:
+            raise ValueError(
+                "`predict_on_batch` needs a head: call `train_on_current_task` before, or predict "
+                "with what `adapt` returns. Received: no head"
+            )
+        adapted = [*self._model.values(), *self._head]
+        task = AdaptedTask(adapted, self._model, (), self._adapted_predictor, None)
+        return task.predict_on_batch(inputs)
+
+    def check_tasks(self, tasks: Any) -> None:
+        """Raise ValueError if tasks have more classes than `ways`."""
+        found = getattr(tasks, "ways", None)
+        if found is not None and self.ways is not None and found > self.ways:
+            raise ValueError(
+                "Tasks must not have more classes than `ways`, which may be set anew. "
+                f"Received: tasks of {found} classes for ways={self.ways}"
+            )
+
+    def traced_choices(self) -> Hashable:
+        """Return the number of steps and of classes."""
+        return super().traced_choices(), self.ways
+
+    def _parts(self, adapted):
+        count = len(self._model.variables)
+        return list(adapted[:count]), list(adapted[count:])
+
+    def _outputs(self, predicted):
+        """Return logits in the shape of the model's outputs."""
+        log_odds = self._one_output and self.ways == 2
+        return predicted[:, 1:] - predicted[:, :1] if log_odds else predicted
+
+    def _check_targets(self, targets):
+        if self.ways is None and targets.dtype.is_integer:
+            raise ValueError(
+                "`ways` must be given for targets that are classes, and targets must be "
+                f"floating-point for regression. Received: ways=None and y of {targets.dtype.name}"
+            )
+
+
+def known_ways(learner: Any, ways: int | None) -> int | None:
+    """Return `ways` or, for None, how many classes the learner's tasks have, if they tell."""
+    return getattr(getattr(learner, "tasks", None), "ways", None) if ways is None else ways
+
+
+class PositiveNumber:
+    """A number above 0 that is fixed, or meta-learned by its logarithm.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    value : float or None
+        None for one that is learned.
+    start : float
+        Where a learned one starts.
+    learner : MetaLearner
+        Whose dtype it takes.
+
+    Attributes
+    ----------
+    variables : list of tf.Variable
+        What is learned, if anything: the logarithm.
+    """
+
+    def __init__(self, name: str, value: float | None, start: float, learner: Any):
+        self._dtype = LearnerModel(learner).float_dtype
+        self._value = None if value is None else check_positive(name, value)
+        log = tf.math.log(tf.constant(start, self._dtype))
+        self.variables = [tf.Variable(log, name=f"log_{name}")] if value is None else []
+
+    def tensor(self) -> tf.Tensor:
+        """Return it as a scalar; under a `tf.GradientTape` the read is recorded."""
+        if self.variables:
+            return tf.exp(tf.convert_to_tensor(self.variables[0]))
+        return tf.constant(self._value, self._dtype)
+
+    def __float__(self) -> float:
+        return float(self.tensor())
+
+
+def class_weights(support: Embedding, ways: int) -> tf.Tensor:
+    """Return each example's weight in the column of its class, and 0 in the others.
+
+    Parameters
+    ----------
+    support : Embedding
+        Of targets 0 to ways - 1.
+    ways : int
+        The number of classes.
+
+    Returns
+    -------
+    tensor of shape (examples, ways)
+        Of the features' dtype.
+    """
+    labels = tf.cast(tf.reshape(support.targets, (-1,)), tf.int32)
+    hot = tf.one_hot(labels, ways, dtype=support.features.dtype)
+    if support.weights is None:
+        return hot
+    return hot * tf.cast(support.weights, hot.dtype)[:, tf.newaxis]

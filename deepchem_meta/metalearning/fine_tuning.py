@@ -1,0 +1,165 @@
+"""Fine-tuning: train on all tasks together, then adapt. The baseline of metalearning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta.engine.model import TaskBatch
+from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.models.optimizers import Adam
+
+__all__ = ["FineTuning"]
+
+
+class FineTuning(MAML):
+    r"""One model for all tasks, which is then trained on a task's support set.
+
+    The optimizer minimises :math:`\sum_i (S_i(\theta) + Q_i(\theta)) / 2`, the losses on all data
+    of the tasks drawn, without adaptation. A new task is adapted to as in `MAML`, at the rate that
+    does best on known tasks. What metalearning gains is what it gains over this.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        The model and the tasks.
+    learning_rates : sequence of float, default (0.001, 0.01, 0.1)
+        The rates of adaptation to choose from.
+    optimization_steps : int, default 10
+        Steps of adaptation.
+    meta_batch_size, optimizer, model_dir
+        As in `MAML`.
+    reduction : {"sum", "mean"}, default "mean"
+        Of the gradients over tasks.
+    **options
+        Those of `MAML`, but for ``first_order`` and ``recompute``.
+
+    Attributes
+    ----------
+    learning_rate : float
+        The rate that was chosen; the first one until then.
+
+    References
+    ----------
+    Chen, Liu, Kira, Wang and Huang, "A Closer Look at Few-shot Classification", ICLR 2019,
+    https://arxiv.org/abs/1904.04232, on how strong this baseline is.
+
+    Notes
+    -----
+    Tasks that number their classes anew (`FewShotClassificationTasks`) have nothing in common that
+    one model could learn without adapting: there use a metric-based algorithm's embedding instead.
+    """
+
+    _why_rate_is_fixed = "it is chosen from numbers"
+
+    def __init__(
+        self,
+        learner: Any,
+        learning_rates: Sequence[float] = (0.001, 0.01, 0.1),
+        optimization_steps: int = 10,
+        meta_batch_size: int = 10,
+        optimizer: Any = Adam(),  # noqa: B008 - it holds settings, no state
+        model_dir: str | os.PathLike | None = None,
+        *,
+        reduction: str = "mean",
+        **options: Any,
+    ):
+        if not isinstance(learning_rates, (list, tuple)) or not learning_rates:
+            raise TypeError(
+                "`learning_rates` must be a list of numbers. "
+                f"Received: learning_rates={learning_rates!r}"
+            )
+        self._candidates = [check_positive("learning_rates", rate) for rate in learning_rates]
+        self._chosen = tf.Variable(self._candidates[0], dtype=tf.float64, trainable=False)
+        super().__init__(
+            learner,
+            self._candidates[0],
+            optimization_steps,
+            meta_batch_size,
+            optimizer,
+            model_dir,
+            first_order=True,
+            reduction=reduction,
+            own_state=[self._chosen],
+            **options,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of adaptation."""
+        return float(self._chosen)
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._chosen.assign(check_positive("learning_rate", value))
+
+    def fit(
+        self,
+        steps: int,
+        *args: Any,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation: Any = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """Train on all tasks together, then choose the rate of adaptation.
+
+        Parameters and result are those of `MAML.fit`. The rate is chosen on `validation` or,
+        without it, on tasks of the kind that was trained on, if the learner has a source of them.
+        """
+        tasks = getattr(self.learner, "tasks", None) if validation is None else validation
+        callbacks = list(callbacks or [])
+        if tasks is not None and len(self._candidates) > 1:
+            choose = lambda logs: self.choose_rate(tasks)  # noqa: E731
+            callbacks.append(keras.callbacks.LambdaCallback(on_train_end=choose))
+        return super().fit(steps, *args, callbacks=callbacks, validation=validation, **options)
+
+    def choose_rate(self, tasks: Any, n_tasks: int = 100, seed: int = 0) -> float:
+        """Take the rate after whose steps the mean query loss is lowest.
+
+        Parameters
+        ----------
+        tasks : object or tf.data.Dataset
+            A source of tasks, as `evaluate` takes it.
+        n_tasks : int, default 100
+            Tasks to adapt to.
+        seed : int, default 0
+            What they are drawn from.
+
+        Returns
+        -------
+        float
+            The rate, which `learning_rate` is from now on.
+        """
+        check_count("n_tasks", n_tasks, minimum=1)
+        losses = {}
+        for rate in self._candidates:
+            self.learning_rate = rate
+            steps = (self.optimization_steps,)
+            found = self.evaluate(tasks, n_tasks=n_tasks, optimization_steps=steps, seed=seed)
+            losses[rate] = float(found.mean["loss"][0])
+        finite = {rate: loss for rate, loss in losses.items() if loss == loss}
+        self.learning_rate = min(finite or losses, key=losses.get)
+        return self.learning_rate
+
+    def objective(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        query: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return the mean of the losses on both batches, without adaptation."""
+        one, params = support.loss_and_state(params)
+        other, final = query.loss_and_state(params)
+        return (one + other) / 2, other, final
+
+    def changed_state(
+        self, before: list[tf.Tensor], after: list[tf.Tensor]
+    ) -> list[tf.Tensor | None]:
+        """Return what the model changed; the rate of adaptation stays."""
+        return [*super().changed_state(before, after), None]

@@ -1,0 +1,222 @@
+"""MAML++: MAML with what makes its training stable and its adaptation learned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from deepchem_meta._checks import check_count, check_flag
+from deepchem_meta.engine.inner_loop import descend_path
+from deepchem_meta.engine.model import LearnerModel, TaskBatch
+from deepchem_meta.metalearning._step_norm import StepNorm
+from deepchem_meta.metalearning.maml import MAML
+
+__all__ = ["MAMLPlusPlus"]
+
+
+class MAMLPlusPlus(MAML):
+    r"""MAML++, each of whose parts can be switched off; without any it is MAML.
+
+    What is minimised in meta-step :math:`t` is the query loss after each step of adaptation,
+
+    .. math:: \sum_{k=1}^{K} w_k(t) \, Q_i(\theta_i^{(k)}),
+
+    whose weights go from :math:`1/K` each to 1 for the last one. Each step of the inner loop has a
+    learned rate for each variable, and statistics, scales and offsets of BatchNormalization of its
+    own.
+
+    Parameters
+    ----------
+    learner : MetaLearner
+        The model and the tasks.
+    learning_rate : float, default 0.01
+        What each rate starts from; without `learn_rates` the rate.
+    optimization_steps : int, default 5
+        Steps of the inner loop.
+    meta_batch_size : int, default 10
+        Tasks a meta-step.
+    optimizer : Optimizer or keras.optimizers.Optimizer, optional
+        The meta-optimizer. By default Adam at a rate of 0.001, which falls to 0.00001 by a cosine
+        over `total_steps` with `cosine_annealing`. A given one keeps its own schedule.
+    model_dir : path, optional
+        The folder for checkpoints, as in `MAML`.
+    total_steps : int, default 10000
+        Meta-steps that training is to take, to which the annealings are scaled.
+    learn_rates : bool, default True
+        Meta-learn a rate for each variable and step; steps beyond `optimization_steps` take the
+        last one's.
+    multi_step_loss : bool, default True
+        The losses after earlier steps count too, less and less until the first tenth of
+        `total_steps` is over.
+    derivative_annealing : bool, default True
+        Leave second derivatives out in the first third of `total_steps`. It spares no time, since
+        one compiled function serves both.
+    step_batch_norm : bool, default True
+        BatchNormalization has moving averages, and learned scales and offsets, for each step. They
+        do not adapt. For models of a `KerasLearner`.
+    cosine_annealing : bool, default True
+        See `optimizer`.
+    reduction : {"sum", "mean"}, default "mean"
+        Of the meta-gradients over tasks.
+    **options
+        Those of `MAML`.
+
+    Attributes
+    ----------
+    rates : list of tf.Variable
+        The rates of each variable that adapts, of shape (optimization_steps,). Empty without
+        `learn_rates`.
+
+    References
+    ----------
+    Antoniou, Edwards and Storkey, "How to train your MAML", ICLR 2019,
+    https://arxiv.org/abs/1810.09502
+
+    Notes
+    -----
+    The paper trains for 150 epochs of 500 meta-steps, 15 of them with the losses of all steps and
+    50 of first order; the fractions above are these. A rate a variable is what its code has for a
+    rate a layer.
+    """
+
+    _why_rate_is_fixed = "the rate of each variable and step starts from it"
+
+    def __init__(
+        self,
+        learner: Any,
+        learning_rate: float = 0.01,
+        optimization_steps: int = 5,
+        meta_batch_size: int = 10,
+        optimizer: Any = None,
+        model_dir: str | os.PathLike | None = None,
+        *,
+        total_steps: int = 10_000,
+        learn_rates: bool = True,
+        multi_step_loss: bool = True,
+        derivative_annealing: bool = True,
+        step_batch_norm: bool = True,
+        cosine_annealing: bool = True,
+        reduction: str = "mean",
+        **options: Any,
+    ):
+        self.total_steps = check_count("total_steps", total_steps, minimum=1)
+        self._learn_rates = check_flag("learn_rates", learn_rates)
+        self._multi_step_loss = check_flag("multi_step_loss", multi_step_loss)
+        self._derivative_annealing = check_flag("derivative_annealing", derivative_annealing)
+        self._steps = max(1, check_count("optimization_steps", optimization_steps))
+        with_norm = check_flag("step_batch_norm", step_batch_norm)
+        self._norm = StepNorm(learner if with_norm else None, self._steps)
+        if optimizer is None:
+            check_flag("cosine_annealing", cosine_annealing)
+            falling = keras.optimizers.schedules.CosineDecay(1e-3, total_steps, alpha=0.01)
+            optimizer = keras.optimizers.Adam(falling if cosine_annealing else 1e-3)
+        super().__init__(
+            learner,
+            learning_rate,
+            optimization_steps,
+            meta_batch_size,
+            optimizer,
+            model_dir,
+            reduction=reduction,
+            own_state=self._norm.statistics,
+            **options,
+        )
+
+    def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
+        start = float(self.learning_rate)
+        self._rate_of: dict[int, tf.Variable] = {}
+        if self._learn_rates:
+            for index, variable in enumerate(LearnerModel(learner).variables):
+                if adapts[index] and index not in self._norm.places:
+                    rates = tf.fill((self._steps,), tf.constant(start, variable.dtype))
+                    self._rate_of[index] = tf.Variable(rates, name=f"rates_{index}")
+        self.rates = list(self._rate_of.values())
+        return [*self.rates, *self._norm.learned]
+
+    def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
+        """Return the learned rate of a variable and step."""
+        if index not in self._rate_of:
+            return numbers["learning_rate"]
+        return tf.convert_to_tensor(self._rate_of[index])[tf.minimum(step, self._steps - 1)]
+
+    def adapt_task(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> list[tf.Tensor]:
+        """Take `steps` steps on the support loss, each with its own rates and normalisation.
+
+        Parameters and result are those of `MetaAlgorithm.adapt_task`.
+        """
+        values = self._path(params, support, numbers, steps)[-1]
+        return self._norm.place(values, steps - 1)[: len(params)]
+
+    def objective(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        query: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return the weighted query losses after each step, the last one, and the state."""
+        steps = self.optimization_steps
+        *path, last = self._path(params, support, numbers, steps)
+        loss, last = self._query_loss(last, support, query, steps)
+        if not (self._multi_step_loss and steps > 1):
+            return loss, loss, last
+        earlier = [
+            self._query_loss(values, support, query, step)[0]
+            for step, values in enumerate(path[1:], start=1)
+        ]
+        progress = tf.cast(query.meta_step, loss.dtype) / (self.total_steps / 10)
+        weight = tf.maximum(1 - progress, 0) / steps
+        return weight * tf.add_n(earlier) + (1 - weight * (steps - 1)) * loss, loss, last
+
+    def changed_state(
+        self, before: list[tf.Tensor], after: list[tf.Tensor]
+    ) -> list[tf.Tensor | None]:
+        """Return what the model changed of its variables, and of the statistics of each step."""
+        count = len(self._model.variables)
+        kept = self._norm.restore(after[:count], before)
+        return [*super().changed_state(before, kept), *after[count:]]
+
+    def traced_choices(self) -> Hashable:
+        """Return those of `MAML`, and the length of the annealings."""
+        return super().traced_choices(), self.total_steps
+
+    def _path(self, params, support, numbers, steps):
+        """Return the values, and after them the statistics of each step, along the inner loop."""
+        first_order = self.first_order
+        if self._derivative_annealing and not first_order:
+            first_order = 3 * support.meta_step < self.total_steps
+
+        def loss(values, step):
+            placed = self._norm.place(values, step)
+            value, after = support.loss_and_state(placed[: len(params)], step)
+            return value, self._norm.collect(after, values, step)
+
+        start = [*params, *self._norm.values()]
+        more = len(start) - len(params)
+        return descend_path(
+            loss,
+            start,
+            [*self._model.variables, *[None] * more],
+            adapts=[*self._norm.without(self._adapts), *[False] * more],
+            rate=lambda step, index: self.inner_rate(numbers, step, index),
+            steps=steps,
+            **{**self._inner_options, "first_order": first_order},
+        )
+
+    def _query_loss(self, values, support, query, step):
+        """Return the query loss after a number of steps, and the values with their state."""
+        count = len(self._model.variables)
+        placed = self._norm.place(values, step - 1)
+        settled = self._model.settle(placed[:count], support)
+        loss, after = self.query_loss(settled, query)
+        return loss, self._norm.collect(after, values, step - 1)
