@@ -16,7 +16,9 @@ import functools
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import keras
@@ -57,11 +59,11 @@ class Workload(NamedTuple):
     test: object
     learner: object  # tasks -> learner
     algorithms: dict  # name -> learner -> algorithm
-    sources: dict = {}  # name -> another source to train on
+    sources: Mapping = MappingProxyType({})  # name -> another source to train on
     metric: str = "loss"
     n_tasks: int = 600
     n_choose: int = 100
-    validation: dict = {}  # arguments of fit
+    validation: Mapping = MappingProxyType({})  # arguments of fit
 
 
 def maml(learner, rate, steps, tasks, cls=ml.MAML, **options):

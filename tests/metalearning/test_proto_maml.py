@@ -22,9 +22,7 @@ def unroll(learner, rate, steps, support, query, first_order=False):
             def loss(values, x, y):
                 w, b, weights, offsets = values
                 logits = tf.tanh(x @ w + b) @ tf.transpose(weights) + offsets
-                return tf.reduce_mean(
-                    tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-                )
+                return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
 
             for _ in range(steps):
                 with tf.GradientTape() as inner:

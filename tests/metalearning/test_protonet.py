@@ -47,9 +47,7 @@ def test_loss_and_meta_gradient(distance, likeness):
     assert [g is None for g in result.gradients] == [False, False, True, True, False]
     log_temperature = result.variables[-1]
     moved = [*learner.variables[:2], log_temperature]
-    expected = central_differences(
-        lambda: algorithm.meta_gradient(support, query).loss, moved
-    )
+    expected = central_differences(lambda: algorithm.meta_gradient(support, query).loss, moved)
     for found, other in zip(result.gradients[:2] + result.gradients[-1:], expected, strict=True):
         np.testing.assert_allclose(found, other, rtol=1e-6, atol=1e-8)
     by_hand = central_differences(

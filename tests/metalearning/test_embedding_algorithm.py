@@ -1,0 +1,194 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from learners import Classes, Function, Sine, episodes
+
+from deepchem_meta.metalearning import (
+    KerasLearner,
+    MatchingNet,
+    ProtoMAML,
+    ProtoNet,
+    RidgeRegressionHead,
+)
+from deepchem_meta.tasks import AssayTasks, FewShotClassificationTasks, SinusoidTasks
+
+ALGORITHMS = [ProtoNet, MatchingNet, RidgeRegressionHead, ProtoMAML]
+LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def classes(shots=1, queries=3):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(9), 8)
+    x = rng.normal(size=(9, 4))[labels] + 0.2 * rng.normal(size=(72, 4))
+    return FewShotClassificationTasks(
+        x.astype("float32"), labels, ways=3, shots=shots, queries=queries
+    )
+
+
+def keras_learner(tasks, embedding="hidden", **options):
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense
+    model = keras.Sequential([dense(8, "tanh", name="hidden"), dense(tasks.ways)])
+    return KerasLearner(model, LOGITS, tasks, metrics=["accuracy"], embedding=embedding, **options)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_learns_with_keras_and_predicts_without_labels(algorithm):
+    tasks = classes(shots=2, queries=4)
+    learner = keras_learner(tasks)
+    head_of_model = learner.model.layers[1].kernel.numpy()
+    trained = algorithm(learner, meta_batch_size=4, seed=0)
+    trained.fit(60)
+    np.testing.assert_array_equal(learner.model.layers[1].kernel, head_of_model)  # not used
+    found = trained.evaluate(tasks, n_tasks=50)
+    assert found.mean["accuracy"][0] > 0.9
+    support, query = (
+        tuple(array[0] for array in part) for part in tasks.sample(1, np.random.default_rng(1))
+    )
+    adapted = trained.adapt(support)
+    loss, logits = adapted.predict_on_batch(query)
+    np.testing.assert_allclose(adapted.predict(query[0]), logits, rtol=1e-5, atol=1e-6)
+    assert float(LOGITS(query[1], logits)) == pytest.approx(float(loss), rel=1e-4)
+    with pytest.raises(TypeError, match="`to_model` needs an algorithm that predicts with the mod"):
+        adapted.to_model()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_padding_changes_nothing(algorithm):
+    learner = keras_learner(classes())
+    trained = algorithm(learner)
+    support, query = classes(shots=2, queries=3).sample(1, np.random.default_rng(0))
+    plain = trained.meta_gradient(support, query)
+    padded = []
+    for part in (support, query):
+        x, y = (np.concatenate([array, array[:, :2]], axis=1) for array in part)
+        weights = np.ones(y.shape, "float32")
+        weights[:, -2:] = 0
+        padded.append((x, y, weights))
+    padded = trained.meta_gradient(*padded)
+    assert padded.loss == pytest.approx(plain.loss, rel=1e-5)
+    for a, b in zip(plain.gradients, padded.gradients, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_assays_get_log_odds(algorithm):
+    """A model with a single output keeps its metrics, and ROC-AUC has one score an example."""
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 5)).astype("float32")
+    y = (x @ rng.normal(size=(5, 4)) > 0).astype("float32")
+    tasks = AssayTasks(x, y, shots=6, queries=8)
+    dense = keras.layers.Dense
+    model = keras.Sequential([dense(8, "tanh", name="hidden"), dense(1)])
+    metric = keras.metrics.BinaryAccuracy(threshold=0.0, name="right")
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    learner = KerasLearner(model, loss, tasks, metrics=[metric], embedding="hidden")
+    trained = algorithm(learner, meta_batch_size=4, seed=0)
+    trained.fit(30)
+    found = trained.evaluate(tasks, n_tasks=8)
+    assert found.mean["roc_auc"][0] > 0.7
+    assert found.mean["right"][0] > 0.6
+    support, query = (
+        tuple(array[0] for array in part) for part in tasks.sample(1, np.random.default_rng(1))
+    )
+    adapted = trained.adapt(support)
+    loss_value, log_odds = adapted.predict_on_batch(query)
+    assert log_odds.shape == query[1].shape
+    assert float(loss(query[1], log_odds)) == pytest.approx(float(loss_value), rel=1e-4)
+
+
+def test_a_class_that_the_support_set_lacks_is_never_predicted():
+    learner = Classes()
+    learner.select_task()
+    x, y = learner.get_batch()
+    kept = y != 1
+    for algorithm in ALGORITHMS:
+        logits = algorithm(learner, ways=3).adapt([x[kept], y[kept]]).predict([x, y])
+        assert not (np.argmax(logits, axis=1) == 1).any()
+
+
+def test_regularisation_losses_of_layers_count():
+    tasks = classes(shots=2)
+    support, query = tasks.sample(1, np.random.default_rng(0))
+    losses = []
+    for regularizer in (None, keras.regularizers.L2(0.1)):
+        keras.utils.set_random_seed(0)
+        layer = keras.layers.Dense(3, kernel_regularizer=regularizer)
+        learner = KerasLearner(keras.Sequential([layer]), LOGITS, tasks)
+        losses.append(ProtoNet(learner).meta_gradient(support, query).loss)
+    assert losses[1] - losses[0] == pytest.approx(0.1 * np.sum(np.square(layer.kernel)), rel=1e-5)
+
+
+def test_embed_gives_the_named_layers_output():
+    learner = keras_learner(classes())
+    x = np.ones((2, 4), "float32")
+    hidden = learner.model.layers[0]
+    np.testing.assert_allclose(learner.embed(x), hidden(x), rtol=1e-6)
+    whole = keras_learner(classes(), embedding=None)
+    np.testing.assert_allclose(whole.embed(x), whole.model(x), rtol=1e-6)
+    with pytest.raises(ValueError, match="`embedding` must name a layer"):
+        keras_learner(classes(), embedding="nothing")
+
+
+def test_dropout_is_off_outside_meta_steps():
+    tasks = classes(shots=2, queries=3)
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(64, "relu"), keras.layers.Dropout(0.5)]
+    learner = KerasLearner(keras.Sequential(layers), LOGITS, tasks)
+    algorithm = ProtoNet(learner, seed=0)
+    support, query = tasks.sample(1, np.random.default_rng(0))
+    x, y = (array[0] for array in support)
+    adapted = algorithm.adapt((x, y))
+    centers = np.stack([learner.embed(x)[y == k].mean(axis=0) for k in range(3)])
+    np.testing.assert_allclose(adapted.head[0], centers, rtol=1e-5)
+    one, other = (algorithm.meta_gradient(support, query).loss for _ in range(2))
+    assert one == other  # the same meta-step has the same masks
+    algorithm.fit(1)
+    assert algorithm.meta_gradient(support, query).loss != one
+
+
+def test_regression_needs_no_ways():
+    dense = keras.layers.Dense
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([dense(16, "tanh", name="hidden"), dense(1)])
+    learner = KerasLearner(model, "mse", SinusoidTasks(10, 10), metrics=["mae"], embedding="hidden")
+    ridge = RidgeRegressionHead(learner, 10, keras.optimizers.Adam(0.01), seed=0)
+    assert ridge.ways is None
+    ridge.fit(300)
+    found = ridge.evaluate(SinusoidTasks(10, 10), n_tasks=50)
+    assert found.mean["loss"][0] < 2.0 and set(found.metrics) == {"mae"}
+
+
+def test_head_of_the_current_task():
+    learner = Classes()
+    algorithm = ProtoNet(learner, ways=3)
+    algorithm.fit(1)
+    learner.select_task()
+    with pytest.raises(ValueError, match="needs a head: call `train_on_current_task`"):
+        algorithm.predict_on_batch(learner.get_batch())
+    algorithm.train_on_current_task()
+    query = learner.get_batch()
+    loss, _ = algorithm.predict_on_batch(query)
+    assert float(loss) > 0
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bad_learners(algorithm):
+    with pytest.raises(TypeError, match="have a method compute_embedding"):
+        algorithm(Function([tf.Variable(1.0)], None))
+    if algorithm is not RidgeRegressionHead:
+        with pytest.raises(ValueError, match="`ways` must be given"):
+            algorithm(Sine())
+    with pytest.raises(ValueError, match="`ways` must be"):
+        algorithm(Classes(), ways=1)
+
+
+def test_bad_embeddings():
+    learner = Classes()
+    learner.compute_embedding = lambda inputs, variables, training: variables[0]
+    with pytest.raises(TypeError, match="`compute_embedding` must return"):
+        ProtoNet(learner, ways=3).meta_gradient(*episodes(learner, 1))
