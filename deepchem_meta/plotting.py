@@ -1,4 +1,4 @@
-"""Figures: curves of adaptation, regression on one task, an episode of images.
+"""Figures: curves of adaptation, a comparison, regression on one task, an episode of images.
 
 Each function draws on given Axes, or on those of a new figure, and returns them, so that labels
 can be changed and the figure be saved with ``ax.figure.savefig(path)``. Colours are those of Okabe
@@ -18,7 +18,7 @@ import numpy as np
 
 from deepchem_meta._checks import check_count
 
-__all__ = ["plot_adaptation", "plot_episode", "plot_regression"]
+__all__ = ["plot_adaptation", "plot_comparison", "plot_episode", "plot_regression"]
 
 _BLUE, _VERMILION = "#0072B2", "#D55E00"
 _COLOURS = (_BLUE, _VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -78,6 +78,58 @@ def plot_adaptation(evaluations: Mapping[str, Any], metric: str = "loss", *, ax:
     ax.set(xlabel="steps of adaptation", ylabel=f"{metric.replace('_', ' ')} on query sets")
     units = " or ".join(sorted({evaluation.unit for evaluation in evaluations.values()}))
     ax.legend(title=f"mean and 95% interval over {units}")
+    return ax
+
+
+def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
+    """Draw the metric that algorithms are compared by, with its 95% interval, the best on top.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `compare` has returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If it is no comparison.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from deepchem_meta.evaluation import Comparison, Evaluation
+    >>> from deepchem_meta.plotting import plot_comparison
+    >>> losses = {"MAML": [[1.0], [1.2], [1.4]], "Reptile": [[1.5], [1.6], [2.0]]}  # of three tasks
+    >>> ones = {name: Evaluation({"loss": loss}, (1,), seed=0) for name, loss in losses.items()}
+    >>> ax = plot_comparison(Comparison(ones, "loss"))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['MAML', 'Reptile']
+
+    Notes
+    -----
+    Intervals that overlap do not mean that there is no difference: see `Comparison.differences`.
+    """
+    if not all(hasattr(comparison, name) for name in ("mean", "ci95", "metric", "unit")):
+        raise TypeError(
+            f"`comparison` must be a Comparison, from `compare`. Received: {comparison!r}"
+        )
+    ax = _axes(ax)
+    names, means, halves = list(comparison.mean), comparison.mean, comparison.ci95
+    rows = range(len(names))
+    points = [means[name] for name in names]
+    ax.errorbar(
+        points, rows, xerr=[halves[name] for name in names], fmt="o", color=_BLUE, capsize=4
+    )
+    ax.set(yticks=rows, yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    metric = comparison.metric.replace("_", " ")
+    ax.set_xlabel(f"{metric} on query sets, mean and 95% interval over {comparison.unit}")
     return ax
 
 

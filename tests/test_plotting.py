@@ -5,8 +5,13 @@ import numpy as np
 import pytest
 
 import deepchem_meta as dc
-from deepchem_meta.evaluation import Evaluation
-from deepchem_meta.plotting import plot_adaptation, plot_episode, plot_regression
+from deepchem_meta.evaluation import Comparison, Evaluation
+from deepchem_meta.plotting import (
+    plot_adaptation,
+    plot_comparison,
+    plot_episode,
+    plot_regression,
+)
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
@@ -90,6 +95,45 @@ class TestAdaptation:
     def test_an_unknown_metric_is_refused(self):
         with pytest.raises(ValueError, match=r"one of \['loss', 'roc_auc'\].*'A'.*'accuracy'"):
             plot_adaptation({"A": evaluation()}, "accuracy")
+        assert pyplot.get_fignums() == []
+
+
+class TestComparison:
+    @pytest.fixture
+    def comparison(self):
+        scales = {"A": 1.0, "B": 3.0, "C": 2.0}
+        some = {name: evaluation(scale, (1,)) for name, scale in scales.items()}
+        return Comparison(some, "roc_auc")
+
+    def test_draws_a_point_and_an_interval_for_each(self, comparison, ax):
+        assert plot_comparison(comparison, ax=ax) is ax
+        assert texts(ax.get_yticklabels()) == ["B", "C", "A"]  # the largest first
+        points, *_ = ax.containers[0].lines
+        (bars,) = ax.containers[0].lines[2]
+        drawn = zip(points.get_xdata(), points.get_ydata(), bars.get_segments(), strict=True)
+        for row, (name, (x, y, ends)) in enumerate(zip("BCA", drawn, strict=True)):
+            mean, half = comparison.mean[name], comparison.ci95[name]
+            assert (x, y) == (mean, row)
+            np.testing.assert_allclose(ends, [[mean - half, row], [mean + half, row]])
+        bottom, top = ax.get_ylim()
+        assert bottom > 2 > 0 > top  # the best on top
+        label = "roc auc on query sets, mean and 95% interval over tasks"
+        assert ax.get_xlabel() == label
+
+    def test_a_comparison_draws_itself(self, comparison):
+        ax = comparison.plot()
+        assert pyplot.get_fignums() == [ax.figure.number]
+        assert len(ax.containers) == 1
+
+    def test_one_task_has_no_interval(self, ax):
+        one = Evaluation({"loss": [[1.0]]}, (0,), seed=0)
+        plot_comparison(Comparison({"A": one}, "loss"), ax=ax)
+        ax.figure.canvas.draw()
+
+    @pytest.mark.parametrize("wrong", [None, evaluation()])
+    def test_no_comparison_is_refused(self, wrong):
+        with pytest.raises(TypeError, match="`comparison` must be a Comparison.*Received"):
+            plot_comparison(wrong)
         assert pyplot.get_fignums() == []
 
 

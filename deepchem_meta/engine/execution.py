@@ -137,6 +137,8 @@ class MetaStep:
         Over tasks.
     task_batch_size : int, optional
         How many tasks at most run at once.
+    strategy : tf.distribute.Strategy
+        Over whose replicas the tasks are spread, as many on each.
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class MetaStep:
         plan: Plan,
         reduction: str,
         task_batch_size: int | None = None,
+        strategy: tf.distribute.Strategy,
     ):
         self.capacity = capacity
         self.plan = plan
@@ -164,11 +167,17 @@ class MetaStep:
         self._optimizer = optimizer
         self._state = state
         self._seed = seed
-        self._over_tasks = OverTasks(layout, tasks, plan, task_batch_size)
+        self._strategy = strategy
+        self._tasks = tasks
+        replicas = strategy.num_replicas_in_sync
+        self._over_tasks = OverTasks(layout, tasks, plan, task_batch_size, tasks // replicas)
         self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
         # A concrete function takes its data without a second look, and is never traced again.
+        # XLA compiles what one replica does; with a single one that is the whole function.
+        whole, part = (plan.jit_compile, None) if replicas == 1 else (None, plan.jit_compile)
+        self._sums = tf.function(self._sum_tasks, autograph=False, jit_compile=part)
         self._function = tf.function(
-            self._run, autograph=False, jit_compile=plan.jit_compile
+            self._run, autograph=False, jit_compile=whole
         ).get_concrete_function(
             self._over_tasks.specs(capacity),
             tf.TensorSpec((), tf.int32),
@@ -213,29 +222,47 @@ class MetaStep:
     def _step(self, data, step, numbers):
         """Return the logs of one meta-step, its gradients and state, and if all is finite."""
         scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
-        keys = task_keys(self._seed, self._optimizer.step, self._over_tasks.tasks)
-        loss, gradients, state = self._over_tasks(
-            lambda *task: self._functions.gradient(*task[:2], numbers, task[2], scale),
-            (
-                tf.zeros((), tf.float64),
-                [tf.zeros(*zero) for zero in self._zeros],
-                self._state.zeros(),
-            ),
-            data,
-            step,
-            keys,
-        )
+        loss, gradients, state = self._over_replicas(data, step, numbers, scale)
         gradients = [gradient * tf.constant(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
         if not self._optimizer.skips_nonfinite:
             finite &= tf.math.is_finite(norm)
-        return tf.stack([loss / self._over_tasks.tasks, norm]), gradients, state, finite
+        return tf.stack([loss / self._tasks, norm]), gradients, state, finite
+
+    def _over_replicas(self, *args):
+        """Return what `_sum_tasks` gives, summed over replicas."""
+        if self._strategy.num_replicas_in_sync == 1:
+            return self._sum_tasks(0, *args)
+
+        def on_replica():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return self._sums(tf.cast(replica, tf.int32), *args)
+
+        parts = self._strategy.run(on_replica)
+        return tf.nest.map_structure(
+            lambda part: self._strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None), parts
+        )
+
+    def _sum_tasks(self, replica, data, step, numbers, scale):
+        """Return the loss, gradients and state summed over a replica's tasks."""
+        keys = task_keys(self._seed, self._optimizer.step, self._tasks)
+        zeros = [tf.zeros(*zero) for zero in self._zeros]
+        return self._over_tasks(
+            lambda *task: self._functions.gradient(*task[:2], numbers, task[2], scale),
+            (tf.zeros((), tf.float64), zeros, self._state.zeros()),
+            data,
+            step,
+            keys,
+            replica,
+        )
 
     def _apply(self, gradients, state):
-        self._state.assign(state, self._over_tasks.tasks)
+        self._state.assign(state, self._tasks)
         reached = zip(gradients, self._reached, strict=True)
-        self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
+        self._optimizer.apply(
+            [gradient if reach else None for gradient, reach in reached], self._strategy
+        )
         return True
 
 
@@ -252,21 +279,37 @@ class OverTasks:
         Whether to take them all at once or in a loop.
     task_batch_size : int, optional
         How many at most to take at once.
+    share : int, optional
+        How many of the tasks one call sums over; by default all.
     """
 
-    def __init__(self, layout: Layout, tasks: int, plan: Plan, task_batch_size: int | None = None):
-        self.tasks = tasks
-        self._at_once = min(tasks, task_batch_size or tasks)
+    def __init__(
+        self,
+        layout: Layout,
+        tasks: int,
+        plan: Plan,
+        task_batch_size: int | None = None,
+        share: int | None = None,
+    ):
+        self._tasks = tasks
+        self._share = tasks if share is None else share
+        self._at_once = min(self._share, task_batch_size or self._share)
         self._layout = layout
         self._plan = plan
 
     def specs(self, capacity: int) -> tuple:
         """Return what `Episodes.pack` gives, with room for `capacity` steps, as specifications."""
-        rows = capacity * self.tasks
+        rows = capacity * self._tasks
         return tuple(tuple(array.packed_specs(rows) for array in part) for part in self._layout)
 
     def __call__(
-        self, function: Callable, zeros: Any, data: tuple, step: tf.Tensor, keys: tf.Tensor
+        self,
+        function: Callable,
+        zeros: Any,
+        data: tuple,
+        step: tf.Tensor,
+        keys: tf.Tensor,
+        part: tf.Tensor | int = 0,
     ) -> Any:
         """Return the sum of ``function(support, query, key)`` over the tasks of meta-step `step`.
 
@@ -282,48 +325,52 @@ class OverTasks:
             Its place in `data`.
         keys : tensor of shape (tasks, ...)
             A key for each of its tasks.
+        part : int32 scalar, default 0
+            Which share of them to take.
         """
+        begin = part * self._share
         if not self._plan.vectorized:
-            return self._loop(function, zeros, data, step, keys)
+            return self._loop(function, zeros, data, step, keys, begin)
         episodes = self._unpack(
-            data, lambda array, packed: array.unpack_step(packed, step, self.tasks)
+            data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
         )
         tasks = (*episodes, keys)
 
         def total(first, count):
-            part = tf.nest.map_structure(lambda x: _slice(x, first, count), tasks)
+            chosen = tf.nest.map_structure(lambda x: _slice(x, begin + first, count), tasks)
             values = tf.vectorized_map(
-                lambda task: function(*task), part, fallback_to_while_loop=False
+                lambda task: function(*task), chosen, fallback_to_while_loop=False
             )
             return tf.nest.map_structure(lambda value: tf.reduce_sum(value, axis=0), values)
 
-        parts, rest = divmod(self.tasks, self._at_once)
-        if parts == 1 and not rest:
-            return total(0, self.tasks)
+        groups, rest = divmod(self._share, self._at_once)
+        if groups == 1 and not rest:
+            return total(0, self._share)
         sums = tf.while_loop(
-            lambda part, sums: part < parts,
-            lambda part, sums: (
-                part + 1,
-                tf.nest.map_structure(tf.add, sums, total(part * self._at_once, self._at_once)),
+            lambda group, sums: group < groups,
+            lambda group, sums: (
+                group + 1,
+                tf.nest.map_structure(tf.add, sums, total(group * self._at_once, self._at_once)),
             ),
             (0, zeros),
             parallel_iterations=1,
         )[1]
         if rest:
-            sums = tf.nest.map_structure(tf.add, sums, total(parts * self._at_once, rest))
+            sums = tf.nest.map_structure(tf.add, sums, total(groups * self._at_once, rest))
         return sums
 
-    def _loop(self, function, zeros, data, step, keys):
+    def _loop(self, function, zeros, data, step, keys, begin):
         """Return the sum over tasks that run one after the other."""
 
         def add(task, total):
-            episode = self._unpack(data, lambda array, packed: array.unpack(packed, first + task))
+            row = step * self._tasks + task
+            episode = self._unpack(data, lambda array, packed: array.unpack(packed, row))
             return task + 1, tf.nest.map_structure(tf.add, total, function(*episode, keys[task]))
 
-        first = step * self.tasks
+        end = begin + self._share
         at_once = 1 if self._plan.ordered else min(TASKS_AT_ONCE, self._at_once)
         return tf.while_loop(
-            lambda task, total: task < self.tasks, add, (0, zeros), parallel_iterations=at_once
+            lambda task, total: task < end, add, (begin, zeros), parallel_iterations=at_once
         )[1]
 
     def _unpack(self, data, select):
@@ -352,6 +399,8 @@ def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int) -> tf.Tensor:
 
 def _slice(tensor, first, count):
     """Return `count` rows from the given one on, a number of rows that is known."""
+    if count == tensor.shape[0]:
+        return tensor
     return tf.ensure_shape(tensor[first : first + count], (count, *tensor.shape[1:]))
 
 

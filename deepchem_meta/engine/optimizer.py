@@ -90,7 +90,9 @@ class MetaOptimizer:
         """Whether the optimizer itself leaves out steps whose gradients are not finite."""
         return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
 
-    def apply(self, gradients: Sequence[tf.Tensor | None]) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], strategy: tf.distribute.Strategy
+    ) -> None:
         """Take one step; a variable whose gradient is None stays as it is.
 
         Parameters
@@ -98,10 +100,17 @@ class MetaOptimizer:
         gradients : list of tf.Tensor or None
             One for each variable, of its shape and of the dtype of `accumulation_dtype`; times
             `loss_scale`.
+        strategy : tf.distribute.Strategy
+            Whose variables they are. The gradients are those over all replicas.
         """
         pairs = zip(gradients, self._moved, strict=True)
         reached = [(gradient, moved) for gradient, moved in pairs if gradient is not None]
-        self.optimizer.apply(*zip(*reached, strict=True))
+        gradients, moved = zip(*reached, strict=True)
+        replicas = strategy.num_replicas_in_sync
+        if replicas == 1:
+            self.optimizer.apply(gradients, moved)
+        else:  # where a Keras optimizer sums the gradients over replicas itself
+            strategy.run(lambda: self.optimizer.apply([g / replicas for g in gradients], moved))
         self._copy_masters()
         self._step.assign_add(1)
 

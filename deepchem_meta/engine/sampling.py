@@ -153,7 +153,7 @@ class TaskSampler:
         """Return (support, query) of a block; the last one is kept."""
         if self._block[0] != (number, tasks):
             self._block_state = _get_state(self._model.learner)
-            rng = np.random.default_rng([int(self._seed), number])
+            rng = np.random.default_rng([int(self._seed.numpy()), number])
             drawn = self._model.learner.sample_tasks(self._BLOCK * tasks, rng)
             if not isinstance(drawn, tuple) or len(drawn) != 2:
                 raise TypeError(

@@ -67,6 +67,8 @@ class MetaTrainer:
         Over tasks.
     task_batch_size : int, optional
         How many tasks at most run at once.
+    strategy : tf.distribute.Strategy, optional
+        Over whose replicas the tasks are spread; by default there is one.
 
     Attributes
     ----------
@@ -86,8 +88,10 @@ class MetaTrainer:
         jit_compile: bool | str = "auto",
         reduction: str = "sum",
         task_batch_size: int | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ):
         self.plan: Plan | None = None
+        self._strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._task_batch_size = task_batch_size
         self._variables = list(variables)
         self._optimizer = optimizer
@@ -313,6 +317,7 @@ class MetaTrainer:
             plan=plan,
             reduction=self._reduction,
             task_batch_size=self._task_batch_size,
+            strategy=self._strategy,
         )
 
     def _trace(

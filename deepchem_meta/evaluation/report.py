@@ -77,12 +77,12 @@ class Evaluation:
     @property
     def mean(self) -> dict[str, np.ndarray]:
         """The mean of the loss and of each metric, float64 arrays of shape (steps,)."""
-        return {name: mean_and_interval(self._units(name))[0] for name in self._values()}
+        return {name: mean_and_interval(self.units(name))[0] for name in self._values()}
 
     @property
     def ci95(self) -> dict[str, np.ndarray]:
         """Half the width of the 95% interval of each mean, float64 arrays of shape (steps,)."""
-        return {name: mean_and_interval(self._units(name))[1] for name in self._values()}
+        return {name: mean_and_interval(self.units(name))[1] for name in self._values()}
 
     def by_task(self, metric: str = "loss") -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return the mean and half the interval over draws of each named task.
@@ -192,8 +192,19 @@ class Evaluation:
             raise ValueError(f"`metric` must be one of {list(values)}. Received: {metric!r}")
         return values[metric]
 
-    def _units(self, metric: str) -> np.ndarray:
-        """Return what is independent: a row a task or, where tasks are named, a row a draw."""
+    def units(self, metric: str = "loss") -> np.ndarray:
+        """Return the values that intervals are over, which are independent of each other.
+
+        Parameters
+        ----------
+        metric : str, default "loss"
+            "loss" or the name of a metric.
+
+        Returns
+        -------
+        float64 array of shape (n, steps)
+            A row a task or, where tasks are named, the mean over tasks a draw.
+        """
         values = self._value(metric)
         if self.task_names is None:
             return values

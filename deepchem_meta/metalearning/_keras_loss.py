@@ -161,9 +161,10 @@ def _weighted_mean(
     loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor | None
 ) -> tf.Tensor:
     """Return the mean of the weighted losses over all whose weight is not 0."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync  # by which Keras divides a mean
     if weights is None:
-        return loss(target, output)
-    value = loss(target, output, sample_weight=_expand(weights, output))
+        return loss(target, output) * replicas
+    value = loss(target, output, sample_weight=_expand(weights, output)) * replicas
     counted = tf.reduce_mean(tf.cast(weights != 0, value.dtype))
     return tf.math.divide_no_nan(value, counted)
 

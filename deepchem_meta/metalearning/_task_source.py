@@ -1,4 +1,4 @@
-"""What a source of tasks must be, and must give."""
+"""What a source of tasks must give."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.tasks import DatasetTasks
-
-__all__ = ["as_source", "check_episodes"]
-
-
-def as_source(tasks: Any) -> Any:
-    """Return a source of tasks: a `tf.data.Dataset` becomes one, others are taken as they are.
-
-    Raises
-    ------
-    TypeError
-        If `tasks` is neither.
-    """
-    if isinstance(tasks, tf.data.Dataset):
-        return DatasetTasks(tasks)
-    if isinstance(tasks, type) or not callable(getattr(tasks, "sample", None)):
-        raise TypeError(
-            "`tasks` must be an object with `sample(n, rng)` or a tf.data.Dataset. "
-            f"Received: tasks={tasks!r}"
-        )
-    return tasks
+__all__ = ["check_episodes"]
 
 
 def check_episodes(episodes: Any) -> tuple:

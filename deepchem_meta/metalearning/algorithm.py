@@ -14,19 +14,22 @@ import tensorflow as tf
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_dir
-from deepchem_meta.engine.evaluating import EpisodeChunks, OverManyTasks, score_tasks
+from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, ModelProxy, Progress
+from deepchem_meta.engine.replicas import check_share, check_strategy
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
-from deepchem_meta.metalearning._task_source import as_source, check_episodes
+from deepchem_meta.evaluation.episodes import EpisodeChunks
+from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
+from deepchem_meta.tasks.streams import as_source
 
 __all__ = ["MetaAlgorithm", "MetaGradient"]
 
@@ -118,9 +121,10 @@ class MetaAlgorithm(TaskAlgorithm):
         }
         if task_batch_size is not None:
             check_count("task_batch_size", task_batch_size, minimum=1)
+        self._model = LearnerModel(learner)
+        self._strategy = check_strategy(self._model.variables)
         self.optimization_steps = optimization_steps
         self.meta_batch_size = meta_batch_size
-        self._model = LearnerModel(learner)
         self._seed = _make_seed(seed)
         self._sampler = _make_sampler(self._model, self._seed)
         variables = self._model.variables
@@ -190,7 +194,9 @@ class MetaAlgorithm(TaskAlgorithm):
 
     @meta_batch_size.setter
     def meta_batch_size(self, value: int) -> None:
-        self._meta_batch_size = check_count("meta_batch_size", value, minimum=1)
+        check_count("meta_batch_size", value, minimum=1)
+        check_share("meta_batch_size", value, self._strategy)
+        self._meta_batch_size = value
 
     @property
     def execution_plan(self) -> Plan | None:
@@ -549,7 +555,9 @@ class MetaAlgorithm(TaskAlgorithm):
                 "All arrays of `support` and `query` must have the same first axis, the task. "
                 f"Received: shapes {[[array.shape for array in part] for part in columns]}"
             )
-        episodes = Episodes(1, *sizes.pop(), *columns)
+        (tasks,) = sizes.pop()
+        check_share("support", tasks, self._strategy)
+        episodes = Episodes(1, tasks, *columns)
         self._try_model(episodes)
         return episodes
 
@@ -563,6 +571,7 @@ class MetaAlgorithm(TaskAlgorithm):
                 self._meta_optimizer,
                 state=self._state_variables,
                 seed=self._seed,
+                strategy=self._strategy,
                 **self._options,
             )
         return self._trainers[key]
@@ -597,7 +606,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
     def _key(self, task: int) -> np.ndarray:
         """Return a key for random numbers outside meta-steps."""
-        return np.array([int(self._seed), int(self._meta_optimizer.step), task], np.int64)
+        return np.array([int(self._seed.numpy()), int(self._meta_optimizer.step), task], np.int64)
 
     def _try_model(self, episodes: Episodes) -> None:
         """Compute the learner's model once before anything is traced."""

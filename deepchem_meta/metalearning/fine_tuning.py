@@ -92,7 +92,7 @@ class FineTuning(MAML):
     @property
     def learning_rate(self) -> float:
         """The rate of adaptation."""
-        return float(self._chosen)
+        return float(self._chosen.numpy())
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:

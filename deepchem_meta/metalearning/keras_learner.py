@@ -14,8 +14,9 @@ from deepchem_meta._checks import check_option
 from deepchem_meta.engine.model import flat_features
 from deepchem_meta.metalearning._batch_norm import MODES, batch_norm_mode, exact_moments
 from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
-from deepchem_meta.metalearning._task_source import as_source, check_episodes
+from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning.learner import MetaLearner
+from deepchem_meta.tasks.streams import as_source
 
 __all__ = ["KerasLearner"]
 

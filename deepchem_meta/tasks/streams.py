@@ -12,7 +12,7 @@ from deepchem_meta._checks import check_count
 from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks.padding import map_structure, pad_tasks
 
-__all__ = ["DatasetTasks"]
+__all__ = ["DatasetTasks", "as_source"]
 
 
 class DatasetTasks:
@@ -189,3 +189,21 @@ def _needs_weights(spec: Any) -> bool:
 
     map_structure(look, spec)
     return None in sizes or any(len(part) == 3 for part in spec)
+
+
+def as_source(tasks: Any) -> Any:
+    """Return a source of tasks: a `tf.data.Dataset` becomes one, others are taken as they are.
+
+    Raises
+    ------
+    TypeError
+        If `tasks` is neither.
+    """
+    if isinstance(tasks, tf.data.Dataset):
+        return DatasetTasks(tasks)
+    if isinstance(tasks, type) or not callable(getattr(tasks, "sample", None)):
+        raise TypeError(
+            "`tasks` must be an object with `sample(n, rng)` or a tf.data.Dataset. "
+            f"Received: tasks={tasks!r}"
+        )
+    return tasks

@@ -1,19 +1,7 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from deepchem_meta.metalearning._task_source import as_source, check_episodes
-from deepchem_meta.tasks import DatasetTasks, SinusoidTasks
-
-
-def test_sources_and_datasets():
-    tasks = SinusoidTasks(3, 3)
-    assert as_source(tasks) is tasks
-    dataset = tf.data.Dataset.from_tensor_slices(tasks.sample(4, np.random.default_rng(0)))
-    assert isinstance(as_source(dataset), DatasetTasks)
-    for wrong in (None, 3, SinusoidTasks):
-        with pytest.raises(TypeError, match="must be an object with `sample"):
-            as_source(wrong)
+from deepchem_meta.metalearning._task_source import check_episodes
 
 
 def test_weights_in_one_set_are_added_to_the_other():

@@ -1,6 +1,10 @@
 """What every algorithm must do, in one table; a test fails when an algorithm is not in it."""
 
 import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -97,6 +101,20 @@ def make(name, learner, steps=2, tasks=3, **options):
     return MAKERS[name](learner, 0.05, steps, tasks, **options)
 
 
+def keras_learner(name):
+    """Return a learner for a small Keras model with BatchNormalization."""
+    layers = [keras.layers.Dense(4, "tanh", name="hidden"), keras.layers.BatchNormalization()]
+    if name in OF_CLASSES:
+        x, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 6
+        tasks = dc.tasks.FewShotClassificationTasks(x.astype("float32"), labels, ways=3, queries=2)
+        model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+        loss = "sparse_categorical_crossentropy"
+    else:
+        tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
+        model, loss = keras.Sequential([*layers, keras.layers.Dense(1)]), "mse"
+    return metalearning.KerasLearner(model, loss, tasks, embedding="hidden")
+
+
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fits_in_either_precision_and_leaves_the_unused_alone(name, dtype):
@@ -160,21 +178,8 @@ def test_evaluate_is_adapt_and_predict(name):
 def test_resumed_is_uninterrupted(name, tmp_path):
     def build(folder, seed):
         keras.utils.set_random_seed(0)
-        layers = [keras.layers.Dense(4, "tanh", name="hidden"), keras.layers.BatchNormalization()]
-        if name in OF_CLASSES:
-            x, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 6
-            tasks = dc.tasks.FewShotClassificationTasks(
-                x.astype("float32"), labels, ways=3, queries=2
-            )
-            model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
-            loss = "sparse_categorical_crossentropy"
-        else:
-            tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
-            model, loss = keras.Sequential([*layers, keras.layers.Dense(1)]), "mse"
-        learner = metalearning.KerasLearner(model, loss, tasks, embedding="hidden")
-        adam = keras.optimizers.Adam(0.01)
-        options = {"optimizer": adam, "model_dir": folder, "seed": seed}
-        return make(name, learner, **options)
+        options = {"optimizer": keras.optimizers.Adam(0.01), "model_dir": folder, "seed": seed}
+        return make(name, keras_learner(name), **options)
 
     whole = build(tmp_path / "whole", 1)
     whole.fit(9)
@@ -231,3 +236,16 @@ def test_a_meta_batch_in_parts_gives_the_same(name, execution):
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_two_replicas_are_one():
+    """All of them in one process, which has two logical CPUs."""
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
+    finished = subprocess.run(
+        [sys.executable, str(here / "replicas.py"), *MAKERS],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr

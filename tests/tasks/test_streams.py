@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.tasks import DatasetTasks
+from deepchem_meta.tasks import DatasetTasks, SinusoidTasks
+from deepchem_meta.tasks.streams import as_source
 
 RNG = np.random.default_rng(0)
 
@@ -124,3 +125,13 @@ def test_bad_state():
     for state, error in [({}, TypeError), (3, TypeError), ({"elements": -1}, ValueError)]:
         with pytest.raises(error, match="Received: "):
             tasks.set_state(state)
+
+
+def test_sources_and_datasets():
+    tasks = SinusoidTasks(3, 3)
+    assert as_source(tasks) is tasks
+    dataset = tf.data.Dataset.from_tensor_slices(tasks.sample(4, np.random.default_rng(0)))
+    assert isinstance(as_source(dataset), DatasetTasks)
+    for wrong in (None, 3, SinusoidTasks):
+        with pytest.raises(TypeError, match="must be an object with `sample"):
+            as_source(wrong)

@@ -1,0 +1,80 @@
+"""The episodes of an evaluation, the same for everything that is evaluated."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["EpisodeChunks"]
+
+_MOST_TASKS_A_CALL = 200
+_MOST_BYTES_A_CALL = 2**25
+
+
+class EpisodeChunks:
+    """The episodes of an evaluation, in parts of one size that a call has room for.
+
+    How they are drawn depends on the source, the seed and their number alone, so that every
+    algorithm gets the same ones.
+
+    Parameters
+    ----------
+    source : object
+        With ``sample(n, rng)``. One with `names` (`AssayTasks`) gives its tasks in turn.
+    n_tasks : int
+        How many to draw.
+    seed : int
+        What to draw them from.
+    check : callable, optional
+        Takes and returns what ``sample`` gives, or raises.
+
+    Attributes
+    ----------
+    names : list of str or None
+        Of a source that names its tasks, the name of each task drawn.
+    n_tasks : int
+        How many are drawn: full rounds, where tasks are named.
+    seed : int
+        As given.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        n_tasks: int,
+        seed: int,
+        check: Callable[[Any], Any] = lambda episodes: episodes,
+    ):
+        self.seed = seed
+        self._source = source
+        self._check = check
+        named = "assays" in inspect.signature(source.sample).parameters
+        known = list(source.names) if named else []
+        rounds = -(-n_tasks // len(known)) if known else None
+        self.names = known * rounds if known else None
+        self.n_tasks = len(self.names) if known else n_tasks
+        self._kinds = len(known)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any, int]]:
+        """Yield (support, query, count): the first `count` tasks are new, the others repeat."""
+        source = self._source
+        if hasattr(source, "initial_state"):  # read from its beginning, in a copy of its own
+            source = copy.copy(source)
+            source.set_state(source.initial_state)
+        rng = np.random.default_rng(self.seed)
+        peek = getattr(source, "peek", None)
+        first = peek() if peek else source.sample(1, np.random.default_rng(self.seed))
+        nbytes = sum(np.asarray(array).nbytes for array in tf.nest.flatten(first))
+        most = max(1, min(_MOST_TASKS_A_CALL, _MOST_BYTES_A_CALL // nbytes))
+        size = -(-self.n_tasks // -(-self.n_tasks // most))
+        for start in range(0, self.n_tasks, size):
+            count = min(size, self.n_tasks - start)
+            which = {"assays": np.arange(start, start + count) % self._kinds} if self.names else {}
+            episodes = self._check(source.sample(count, rng, **which))
+            rows = np.arange(size) % count
+            yield *tf.nest.map_structure(lambda a, rows=rows: np.asarray(a)[rows], episodes), count

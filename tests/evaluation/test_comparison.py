@@ -1,0 +1,340 @@
+import csv
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+import deepchem_meta as dc
+from deepchem_meta.evaluation import Comparison, EstimatorBaseline, Evaluation, compare
+
+NAMES = ["A", "B", "C"]
+
+
+class Recorded:
+    """Gives chosen values, and notes how it was asked for them."""
+
+    def __init__(self, values, optimization_steps=3, seed=0):
+        self.values = values  # a dict of functions of the steps
+        self.optimization_steps = optimization_steps
+        self.noise = np.random.default_rng(seed)
+        self.calls = []
+
+    def evaluate(self, tasks, *, n_tasks, optimization_steps, seed):
+        self.calls.append((tasks, n_tasks, optimization_steps, seed))
+        steps = np.array(optimization_steps, float)
+        values = {
+            name: value(steps) + 1e-3 * self.noise.normal(size=(n_tasks, len(steps)))
+            for name, value in self.values.items()
+        }
+        return Evaluation(values, optimization_steps, seed=seed)
+
+
+class Trained(Recorded):
+    """Notes how it was trained, too."""
+
+    def fit(self, steps, **options):
+        self.calls.append(("fit", steps, options))
+
+
+def flat(steps):
+    return 1.0 + 0 * steps
+
+
+def make_values(n=40, kinds=1, seed=0):
+    """Return three evaluations whose tasks are hard or easy for all, B best in accuracy."""
+    rng = np.random.default_rng(seed)
+    hardness = rng.normal(size=(n, 1))
+    names = None if kinds == 1 else [f"T{i}" for i in range(kinds)] * (n // kinds)
+    return {
+        name: Evaluation(
+            {
+                "loss": hardness**2 + rng.random((n, 1)),
+                "accuracy": better + 0.1 * hardness + 0.01 * rng.normal(size=(n, 1)),
+            },
+            (steps,),
+            seed=7,
+            task_names=names,
+            settings={"algorithm": name},
+        )
+        for name, better, steps in zip(NAMES, (0.5, 0.7, 0.6), (1, 5, 0), strict=True)
+    }
+
+
+def make_algorithm(learner=None, **options):
+    learner = learner or make_learner()
+    options = {"learning_rate": 0.01, "meta_batch_size": 2, "jit_compile": False, **options}
+    return dc.metalearning.MAML(learner, seed=0, **options)
+
+
+def make_learner():
+    model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    return dc.metalearning.KerasLearner(model, "mse", dc.tasks.SinusoidTasks(shots=3, queries=3))
+
+
+class TestCompare:
+    def test_the_numbers_are_those_of_evaluate(self):
+        ridge = EstimatorBaseline(pytest.importorskip("sklearn.linear_model").Ridge())
+        tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
+        maml = make_algorithm(optimization_steps=2)
+        found = compare([maml, ridge], tasks, n_tasks=30, seed=3)
+        assert found.optimization_steps == {"MAML": 2, "Ridge": 0}
+        assert (found.metric, found.n_tasks, found.seed, found.unit) == ("loss", 30, 3, "tasks")
+        assert found.seconds == {}
+        alone = maml.evaluate(tasks, n_tasks=30, optimization_steps=(2,), seed=3).loss
+        np.testing.assert_allclose(found.evaluations["MAML"].loss, alone, rtol=1e-6)
+        alone = ridge.evaluate(tasks, n_tasks=30, seed=3).loss
+        np.testing.assert_array_equal(found.evaluations["Ridge"].loss, alone)
+
+    def test_names(self):
+        one = Recorded({"loss": flat})
+        named = Recorded({"loss": flat})
+        named.name = "mine"
+        found = compare([one, one, named, one], "tasks", n_tasks=2)
+        assert sorted(found.evaluations) == ["Recorded", "Recorded 2", "Recorded 3", "mine"]
+        assert list(compare({"X": one}, "tasks", n_tasks=2).evaluations) == ["X"]
+
+    def test_without_validation_each_takes_its_own_steps(self):
+        some = {"A": Recorded({"loss": flat}, 2), "B": Recorded({"loss": flat}, 0)}
+        found = compare(some, "tasks", n_tasks=9, seed=4)
+        assert found.optimization_steps.items() == {"A": 2, "B": 0}.items()
+        assert some["A"].calls == [("tasks", 1, (0,), 4), ("tasks", 9, (2,), 4)]
+
+    def test_steps_are_chosen_on_validation(self):
+        some = {
+            "early": Recorded({"loss": lambda s: s, "acc": lambda s: -abs(s - 3)}),
+            "late": Recorded({"loss": lambda s: s, "acc": lambda s: s}),
+        }
+        found = compare(some, "tasks", validation="others", n_tasks=9, validation_tasks=5)
+        assert found.metric == "acc"
+        assert found.optimization_steps == {"late": 10, "early": 3}
+        assert some["early"].calls[-2:] == [
+            ("others", 5, (1, 3, 5, 10), 1),  # from another seed
+            ("tasks", 9, (3,), 0),
+        ]
+        found = compare(
+            some, "tasks", validation="others", metric="loss", optimization_steps=[4, 2], n_tasks=9
+        )
+        assert found.optimization_steps == {"early": 2, "late": 2}
+
+    def test_steps_that_diverge_are_not_chosen(self):
+        some = [Recorded({"loss": lambda s: np.where(s < 4, np.nan, s)})]
+        found = compare(some, "tasks", validation="others", n_tasks=2)
+        assert found.optimization_steps == {"Recorded": 5}
+
+    @pytest.mark.parametrize(
+        ("metric", "best"),
+        [
+            ("loss", "low"),
+            ("log_loss", "low"),
+            ("mean_squared_error", "low"),
+            ("rmse", "low"),
+            ("accuracy", "high"),
+            ("roc_auc", "high"),
+            ("r2", "high"),
+        ],
+    )
+    def test_which_is_best(self, metric, best):
+        some = {
+            name: Recorded({"loss": flat, metric: lambda s, value=value: value * flat(s)})
+            for name, value in (("high", 2.0), ("low", 1.0))
+        }
+        assert next(iter(compare(some, "tasks", n_tasks=5, metric=metric).mean)) == best
+
+    def test_the_metric_is_one_that_all_have(self):
+        both = Recorded({"loss": flat, "acc": flat, "auc": flat})
+        assert compare([both, Recorded({"loss": flat, "auc": flat})], "t").metric == "auc"
+        assert compare([both, Recorded({"loss": flat})], "t").metric == "loss"
+        with pytest.raises(ValueError, match=r"one of \['loss', 'auc'\], which all.*metric='acc'"):
+            compare([both, Recorded({"loss": flat, "auc": flat})], "t", metric="acc")
+
+
+class TestTraining:
+    def test_all_that_can_be_are_trained_for_as_many_steps(self):
+        some = {"A": Trained({"loss": flat}), "B": Recorded({"loss": flat})}
+        found = compare(some, "tasks", fit_steps=50, n_tasks=2)
+        assert some["A"].calls == [
+            ("tasks", 1, (0,), 0),
+            ("fit", 50, {"verbose": 0}),
+            ("tasks", 2, (3,), 0),
+        ]
+        assert list(found.seconds) == ["A"]
+        assert "seconds" in str(found)
+
+    def test_what_is_wrong_is_known_before_the_training(self):
+        some = [Trained({"loss": flat})]
+        with pytest.raises(ValueError, match="`metric` must be one of"):
+            compare(some, "tasks", metric="acc", fit_steps=50)
+        assert some[0].calls == [("tasks", 1, (0,), 0)]
+
+    def test_training_is_that_of_fit(self, capsys):
+        keras.utils.set_random_seed(1)
+        alone = make_algorithm()
+        keras.utils.set_random_seed(1)
+        compared = make_algorithm()
+        alone.fit(7, verbose=0)
+        compare([compared], dc.tasks.SinusoidTasks(shots=3), fit_steps=7, n_tasks=2)
+        for left, right in zip(alone.learner.variables, compared.learner.variables, strict=True):
+            np.testing.assert_allclose(left.numpy(), right.numpy(), rtol=1e-6)
+        assert capsys.readouterr().out == ""
+
+    def test_seconds_end_the_training(self):
+        maml = make_algorithm()
+        maml.fit(1, verbose=0)  # what it compiles is not what is measured
+        start = time.monotonic()
+        found = compare([maml], dc.tasks.SinusoidTasks(shots=3), fit_seconds=0.5, n_tasks=2)
+        assert 0.5 <= found.seconds["MAML"] <= time.monotonic() - start
+        assert found.seconds["MAML"] < 30
+
+    def test_algorithms_of_one_learner_are_not_trained(self):
+        learner = make_learner()
+        some = {"A": make_algorithm(learner), "B": make_algorithm(learner)}
+        with pytest.raises(ValueError, match="a learner and a model each.*'A' and 'B'"):
+            compare(some, dc.tasks.SinusoidTasks(), fit_steps=5)
+
+
+class TestDifferences:
+    @pytest.mark.parametrize(("n", "kinds"), [(40, 1), (12, 1), (24, 3)])
+    def test_paired_by_task_or_by_draw(self, n, kinds):
+        found = Comparison(make_values(n, kinds), "accuracy").differences("A")
+        values = {name: one.metrics["accuracy"] for name, one in make_values(n, kinds).items()}
+        assert set(found) == {"B", "C"}
+        for name, (mean, half) in found.items():
+            d = (values[name] - values["A"]).reshape(n // kinds, kinds).mean(axis=1)
+            t = stats.t.ppf(0.975, len(d) - 1) if len(d) < 30 else 1.96
+            assert mean == pytest.approx(d.mean())
+            assert half == pytest.approx(t * d.std(ddof=1) / np.sqrt(len(d)), rel=1e-3)
+
+    def test_by_default_they_are_to_the_best(self):
+        found = Comparison(make_values(), "accuracy")
+        assert found.differences() == found.differences("B")
+        assert all(mean < 0 for mean, _ in found.differences().values())
+
+    def test_they_are_known_better_than_the_means(self):
+        found = Comparison(make_values(), "accuracy")
+        assert found.differences()["C"][1] < 0.3 * found.ci95["C"]
+
+    def test_infinite_losses_do_not_warn(self):
+        values = {name: Evaluation({"loss": [[np.inf], [1.0]]}, (1,), seed=0) for name in "AB"}
+        mean, half = Comparison(values, "loss").differences()["B"]
+        assert np.isnan(mean)
+        assert np.isnan(half)
+
+    def test_an_unknown_reference_is_refused(self):
+        with pytest.raises(ValueError, match=r"one of \['B', 'C', 'A'\]. Received: reference='D'"):
+            Comparison(make_values(), "accuracy").differences("D")
+
+
+class TestComparison:
+    def test_the_best_is_first_everywhere(self):
+        found = Comparison(make_values(), "accuracy", seconds={"A": 1.0, "B": 2.0})
+        for part in (found.evaluations, found.optimization_steps, found.mean, found.ci95):
+            assert list(part) == ["B", "C", "A"]
+        assert found.seconds == {"B": 2.0, "A": 1.0}
+        values = make_values()["B"].metrics["accuracy"]
+        assert found.mean["B"] == pytest.approx(values.mean())
+        assert found.ci95["B"] == pytest.approx(1.96 * values.std(ddof=1) / np.sqrt(40))
+
+    def test_table(self):
+        found = Comparison(make_values(), "accuracy", seconds={"A": 1.25})
+        head, *rows, last = str(found).splitlines()
+        assert head.split() == ["accuracy", "steps", "seconds", "difference", "from", "B"]
+        assert [row.split()[0] for row in rows] == ["B", "C", "A"]
+        mean, half = found.differences()["A"]
+        expected = ["A", f"{found.mean['A']:.4g}", "±", f"{found.ci95['A']:.2g}", "1", "1.2"]
+        assert rows[-1].split() == [*expected, f"{mean:.4g}", "±", f"{half:.2g}"]
+        assert rows[0].split()[-1] == "5"  # neither seconds nor a difference
+        assert last == (
+            "40 tasks, seed 7; mean ± 95% interval over tasks (1.96 standard errors), "
+            "differences paired by task"
+        )
+        assert len({len(line) for line in (head, rows[1], rows[2])}) == 1
+
+    def test_table_of_named_tasks(self):
+        last = str(Comparison(make_values(24, 3), "accuracy")).splitlines()[-1]
+        assert last.startswith("3 tasks, 8 draws of each, seed 7; ")
+        assert last.endswith("over draws (Student's t), differences paired by draw")
+
+    def test_table_of_one(self):
+        text = str(Comparison({"A": make_values()["A"]}, "loss"))
+        assert "difference from" not in text
+
+    def test_to_dict_is_json(self):
+        found = Comparison(make_values(), "accuracy", seconds={"A": 1.5})
+        read = json.loads(json.dumps(found.to_dict()))
+        assert read["metric"] == "accuracy"
+        assert read["mean"] == found.mean
+        assert read["optimization_steps"] == {"B": 5, "C": 0, "A": 1}
+        assert read["differences"]["A"] == list(found.differences()["A"])
+        assert read["seconds"] == {"A": 1.5}
+        assert read["evaluations"]["C"]["n_tasks"] == 40
+
+    def test_to_csv_has_a_row_for_each(self, tmp_path):
+        found = Comparison(make_values(), "accuracy", seconds={"A": 1.5})
+        found.to_csv(tmp_path / "table.csv")
+        with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["algorithm"] for row in rows] == ["B", "C", "A"]
+        assert [row["seconds"] for row in rows] == ["", "", "1.5"]
+        assert [row["optimization_steps"] for row in rows] == ["5", "0", "1"]
+        assert rows[0]["difference"] == rows[0]["difference_ci95"] == ""
+        assert float(rows[2]["difference"]) == found.differences()["A"][0]
+        assert float(rows[1]["accuracy"]) == found.mean["C"]
+        assert float(rows[1]["accuracy_ci95"]) == found.ci95["C"]
+        assert float(rows[1]["loss"]) == pytest.approx(make_values()["C"].loss.mean())
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("wrong", [[], {}, None, {1: Recorded({"loss": flat})}])
+    def test_no_algorithms(self, wrong):
+        with pytest.raises(TypeError, match="`algorithms` must be a list.*Received: algorithms="):
+            compare(wrong, "tasks")
+
+    @pytest.mark.parametrize("wrong", [3, Recorded])
+    def test_no_evaluate(self, wrong):
+        with pytest.raises(TypeError, match="an object with `evaluate`. Received: .* as 'A'"):
+            compare({"A": wrong}, "tasks")
+
+    @pytest.mark.parametrize(
+        ("options", "kind", "message"),
+        [
+            ({"validation": "tasks"}, ValueError, "`validation` must have other tasks"),
+            ({"n_tasks": 0}, ValueError, "`n_tasks` must be at least 1"),
+            ({"validation_tasks": 0}, ValueError, "`validation_tasks` must be at least 1"),
+            ({"seed": 0.5}, TypeError, "`seed` must be an int"),
+            ({"optimization_steps": (1,)}, ValueError, "`optimization_steps` needs `validation`"),
+            ({"validation": "v", "optimization_steps": ()}, ValueError, "must be a sequence"),
+            ({"validation": "v", "optimization_steps": 3}, ValueError, "must be a sequence.*=3"),
+            ({"validation": "v", "optimization_steps": (-1,)}, ValueError, "at least 0.*-1"),
+            ({"fit_steps": 1, "fit_seconds": 1.0}, ValueError, "One of `fit_steps` and `fit_sec"),
+            ({"fit_steps": 0}, ValueError, "`fit_steps` must be at least 1"),
+            ({"fit_seconds": 0}, ValueError, "`fit_seconds` must be a finite number above 0"),
+        ],
+    )
+    def test_arguments(self, options, kind, message):
+        one = Trained({"loss": flat})
+        with pytest.raises(kind, match=message):
+            compare([one], "tasks", **options)
+        assert one.calls == []
+
+    @pytest.mark.parametrize("wrong", [{}, [1], None, {"A": {"loss": 1.0}}])
+    def test_no_evaluations(self, wrong):
+        with pytest.raises(TypeError, match="`evaluations` must be a dict.*Received"):
+            Comparison(wrong, "loss")
+
+    def test_evaluations_at_several_steps(self):
+        one = Evaluation({"loss": np.ones((3, 2))}, (0, 1), seed=0)
+        with pytest.raises(ValueError, match=r"one number of steps.*\{'A': \(0, 1\)\}"):
+            Comparison({"A": one}, "loss")
+
+    @pytest.mark.parametrize("other", [{"n": 41}, {"kinds": 4}])
+    def test_evaluations_of_different_tasks(self, other):
+        some = {"A": make_values()["A"], "B": make_values(**other)["B"]}
+        with pytest.raises(ValueError, match="must be of the same tasks.*Received: .*'B': "):
+            Comparison(some, "loss")
+
+    def test_a_metric_that_is_not_there(self):
+        with pytest.raises(ValueError, match=r"one of \['loss', 'accuracy'\].*metric='auc'"):
+            Comparison(make_values(), "auc")

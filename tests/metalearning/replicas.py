@@ -1,0 +1,39 @@
+"""Trains an algorithm on one and on two logical CPUs, and compares the weights.
+
+TensorFlow can only be given logical devices before it is used, so the test runs this as a process
+of its own: ``python replicas.py NAME ...``
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from test_conformance import MAKERS, keras_learner  # noqa: E402
+
+
+def weights(name, strategy, jit_compile):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        learner = keras_learner(name)
+        options = {"optimizer": keras.optimizers.SGD(0.01), "jit_compile": jit_compile}
+        algorithm = MAKERS[name](learner, 0.05, 2, 4, seed=0, **options)
+    algorithm.fit(6)
+    return [variable.numpy() for variable in learner.variables]
+
+
+def main():
+    for name in sys.argv[1:]:
+        for jit_compile in (False, True):
+            two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+            one = weights(name, tf.distribute.get_strategy(), jit_compile)
+            for a, b in zip(one, weights(name, two, jit_compile), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+if __name__ == "__main__":
+    main()
