@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deepchem_meta.evaluation.direction import smaller_is_better
+
 __all__ = ["Best", "CheckpointStore", "open_model_dir"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -230,9 +232,6 @@ class CheckpointStore:
             )
 
 
-_RISING = ("acc", "auc", "precision", "recall", "r2", "f1", "fbeta", "iou", "dice")
-
-
 class Best:
     """Keeps the checkpoint of which a score was best, in a run and those that go on from it.
 
@@ -241,8 +240,7 @@ class Best:
     store : CheckpointStore
         Where to save.
     monitor : str
-        The score's name. Of an accuracy, AUC, precision, recall, R2 or F-score the largest is the
-        best, else the smallest.
+        The score's name. Of losses and errors the smallest is the best, else the largest.
     known : list of str
         The names there are.
     goes_on : bool
@@ -259,7 +257,7 @@ class Best:
             raise ValueError(f"`save_best` must be one of {list(known)}. Received: {monitor!r}")
         self._store = store
         self._monitor = monitor
-        self._sign = 1.0 if any(word in monitor.lower() for word in _RISING) else -1.0
+        self._sign = -1.0 if smaller_is_better(monitor) else 1.0
         before = (store.sampling() or {}) if goes_on else {}
         self._best = before.get(monitor)
 

@@ -13,14 +13,13 @@ import keras
 import numpy as np
 
 from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.evaluation.intervals import mean_and_interval
 from deepchem_meta.evaluation.report import Evaluation
 
 __all__ = ["Comparison", "compare"]
 
 _STEPS = (1, 3, 5, 10)
-# Ends of the names of metrics of which the smallest is the best.
-_FALLING = ("loss", "error", "mse", "rmse", "mae", "msle", "mape", "crossentropy", "divergence")
 
 
 def compare(
@@ -507,7 +506,7 @@ def _check_evaluations(evaluations: Any, metric: str) -> None:
 
 def _cost(mean: Any, metric: str) -> np.ndarray:
     """Return means such that the smallest is the best, and NaN the worst."""
-    sign = 1.0 if metric.lower().endswith(_FALLING) else -1.0
+    sign = 1.0 if smaller_is_better(metric) else -1.0
     return np.nan_to_num(sign * np.asarray(mean), nan=np.inf, posinf=np.inf, neginf=-np.inf)
 
 

@@ -261,9 +261,8 @@ class MetaAlgorithm(TaskAlgorithm):
         save_best : str, optional
             The name of one of these scores. The checkpoint with the best one is kept in the folder
             ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it; with
-            `restore` the one kept there before counts too. Of an
-            accuracy, AUC, precision, recall, R2, F-score or IoU the largest is the best, of
-            anything else, such as the loss, the smallest.
+            `restore` the one kept there before counts too. Of losses and errors (by the end of
+            their names) the smallest is the best, of anything else the largest.
 
         Returns
         -------

@@ -101,17 +101,20 @@ def make(name, learner, steps=2, tasks=3, **options):
     return MAKERS[name](learner, 0.05, steps, tasks, **options)
 
 
-def keras_learner(name):
+def keras_learner(name, dtype="float32"):
     """Return a learner for a small Keras model with BatchNormalization."""
-    layers = [keras.layers.Dense(4, "tanh", name="hidden"), keras.layers.BatchNormalization()]
+    layers = [
+        keras.layers.Dense(4, "tanh", name="hidden", dtype=dtype),
+        keras.layers.BatchNormalization(dtype=dtype),
+    ]
     if name in OF_CLASSES:
         x, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 6
         tasks = dc.tasks.FewShotClassificationTasks(x.astype("float32"), labels, ways=3, queries=2)
-        model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+        model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax", dtype=dtype)])
         loss = "sparse_categorical_crossentropy"
     else:
         tasks = dc.tasks.SinusoidTasks(shots=3, queries=3)
-        model, loss = keras.Sequential([*layers, keras.layers.Dense(1)]), "mse"
+        model, loss = keras.Sequential([*layers, keras.layers.Dense(1, dtype=dtype)]), "mse"
     return metalearning.KerasLearner(model, loss, tasks, embedding="hidden")
 
 
@@ -238,6 +241,7 @@ def test_a_meta_batch_in_parts_gives_the_same(name, execution):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_two_replicas_are_one():
     """All of them in one process, which has two logical CPUs."""
     here = Path(__file__).parent

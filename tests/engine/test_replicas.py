@@ -1,0 +1,47 @@
+import keras
+import pytest
+import tensorflow as tf
+from learners import Sine, episodes
+
+from deepchem_meta.engine.replicas import check_share, check_strategy
+from deepchem_meta.metalearning import MAML
+
+
+class Two:
+    """Stands for a strategy with two replicas; tests/metalearning/replicas.py has a real one."""
+
+    num_replicas_in_sync = 2
+
+
+def test_each_replica_needs_as_many_tasks():
+    check_share("meta_batch_size", 4, Two())
+    with pytest.raises(ValueError, match="`meta_batch_size` must have as many tasks for each of t"):
+        check_share("meta_batch_size", 3, Two())
+
+
+def test_variables_and_algorithm_need_the_same_scope():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        variables = [tf.Variable(1.0)]
+    assert check_strategy([tf.Variable(1.0)]).num_replicas_in_sync == 1
+    assert check_strategy(variables).num_replicas_in_sync == 1
+
+    class Far:
+        name = "far"
+        distribute_strategy = Two()
+
+    with pytest.raises(ValueError, match="in the same `strategy.scope"):
+        check_strategy([Far()])
+
+
+def test_one_replica_is_no_different():
+    found = []
+    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0"])):
+        with strategy.scope():
+            learner = Sine()
+            maml = MAML(learner, 0.05, 2, 3, keras.optimizers.Adam(0.01), seed=0)
+        support, query = episodes(Sine(), 3)
+        maml.train_on_batch(support, query)
+        found.append([variable.numpy() for variable in learner.variables])
+    for one, other in zip(*found, strict=True):
+        assert (one == other).all()

@@ -1,0 +1,37 @@
+import keras
+import pytest
+
+from deepchem_meta.evaluation.direction import smaller_is_better
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        keras.metrics.MeanSquaredError(),
+        keras.metrics.RootMeanSquaredError(),
+        keras.metrics.MeanAbsolutePercentageError(),
+        keras.metrics.KLDivergence(),
+        keras.metrics.Poisson(),
+        keras.metrics.LogCoshError(),
+        keras.metrics.CategoricalHinge(),
+        keras.metrics.SparseCategoricalCrossentropy(),
+    ],
+)
+def test_losses_and_errors_of_keras(metric):
+    assert smaller_is_better(metric.name) and smaller_is_better(f"val_{metric.name}")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        keras.metrics.SparseCategoricalAccuracy(),
+        keras.metrics.AUC(),
+        keras.metrics.Precision(),
+        keras.metrics.F1Score(),
+        keras.metrics.R2Score(),
+        keras.metrics.CosineSimilarity(),
+        keras.metrics.MeanIoU(2),
+    ],
+)
+def test_scores_of_keras(metric):
+    assert not smaller_is_better(metric.name)
