@@ -260,9 +260,7 @@ class MetaStep:
     def _apply(self, gradients, state):
         self._state.assign(state, self._tasks)
         reached = zip(gradients, self._reached, strict=True)
-        self._optimizer.apply(
-            [gradient if reach else None for gradient, reach in reached], self._strategy
-        )
+        self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
         return True
 
 

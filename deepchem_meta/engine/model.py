@@ -349,7 +349,12 @@ class TaskBatch:
 
 
 def flat_features(features: tf.Tensor) -> tf.Tensor:
-    """Return an embedding with one axis for the examples and one for all the rest."""
+    """Return an embedding with one axis for the examples and one for all the rest.
+
+    That of a model in mixed precision becomes float32, since a head is solved for with it.
+    """
+    if features.dtype.size == 2:
+        features = tf.cast(features, tf.float32)
     if features.shape.rank == 2:
         return features
     return tf.reshape(features, (tf.shape(features)[0], math.prod(features.shape[1:])))

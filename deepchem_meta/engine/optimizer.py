@@ -18,7 +18,7 @@ def accumulation_dtype(variable: tf.Variable) -> tf.DType:
 
 
 class MetaOptimizer:
-    """Applies meta-gradients with a Keras optimizer.
+    """Applies meta-gradients with a Keras optimizer, over the replicas of the present strategy.
 
     Variables of 16 bits get a float32 master copy that the optimizer moves: in bfloat16 a step
     smaller than 1/256 of a weight is lost, and Adam's beta_2 of 0.999 rounds to 1.
@@ -53,6 +53,7 @@ class MetaOptimizer:
         self.optimizer = optimizer
         self._variables = list(variables)
         self._step = step
+        self._strategy = tf.distribute.get_strategy()
         self._moved = [
             v if accumulation_dtype(v) == v.dtype else tf.Variable(tf.cast(v, tf.float32))
             for v in self._variables
@@ -90,27 +91,25 @@ class MetaOptimizer:
         """Whether the optimizer itself leaves out steps whose gradients are not finite."""
         return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
 
-    def apply(
-        self, gradients: Sequence[tf.Tensor | None], strategy: tf.distribute.Strategy
-    ) -> None:
+    def apply(self, gradients: Sequence[tf.Tensor | None]) -> None:
         """Take one step; a variable whose gradient is None stays as it is.
 
         Parameters
         ----------
         gradients : list of tf.Tensor or None
             One for each variable, of its shape and of the dtype of `accumulation_dtype`; times
-            `loss_scale`.
-        strategy : tf.distribute.Strategy
-            Whose variables they are. The gradients are those over all replicas.
+            `loss_scale`, and over all replicas.
         """
         pairs = zip(gradients, self._moved, strict=True)
         reached = [(gradient, moved) for gradient, moved in pairs if gradient is not None]
         gradients, moved = zip(*reached, strict=True)
-        replicas = strategy.num_replicas_in_sync
+        replicas = self._strategy.num_replicas_in_sync
         if replicas == 1:
             self.optimizer.apply(gradients, moved)
         else:  # where a Keras optimizer sums the gradients over replicas itself
-            strategy.run(lambda: self.optimizer.apply([g / replicas for g in gradients], moved))
+            self._strategy.run(
+                lambda: self.optimizer.apply([g / replicas for g in gradients], moved)
+            )
         self._copy_masters()
         self._step.assign_add(1)
 

@@ -123,6 +123,15 @@ def test_regularisation_losses_of_layers_count():
     assert losses[1] - losses[0] == pytest.approx(0.1 * np.sum(np.square(layer.kernel)), rel=1e-5)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_mixed_precision(algorithm):
+    tasks = classes(shots=2)
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(8, "tanh", dtype="mixed_bfloat16")]
+    learner = KerasLearner(keras.Sequential(layers), LOGITS, tasks)
+    assert np.isfinite(algorithm(learner, meta_batch_size=2).fit(2).history["loss"]).all()
+
+
 def test_embed_gives_the_named_layers_output():
     learner = keras_learner(classes())
     x = np.ones((2, 4), "float32")
