@@ -240,7 +240,7 @@ def test_kfac(given):
     [
         None,
         0.1,
-        object(),
+        pytest.param(object(), id="object"),
         dc.Adam,
         keras.optimizers.Adam,
         [dc.Adam()],
