@@ -8,7 +8,8 @@ The time is processor time, twice the minutes given, so that what else runs on t
 count: minutes on two cores. Each result is a file in the folder ``--out``; what is there already is
 not run again, so a run that was cut off goes on. The number of steps of adaptation is chosen on
 tasks of the training classes (Omniglot), on training tasks (sinusoid) or on validation assays,
-which also choose the checkpoint.
+which also choose the checkpoint. Schedules that fall over the whole training (Reptile, MAML++) are
+set for the number of meta-steps that the time allows, by a fifth of the training beforehand.
 """
 
 import argparse
@@ -51,6 +52,27 @@ class ProcessorTime(keras.callbacks.Callback):
         self.wall = time.monotonic() - self.wall
 
 
+class Pace(keras.callbacks.Callback):
+    """Finds out how many meta-steps some minutes on two cores allow, by a fifth of them."""
+
+    def __init__(self, minutes):
+        super().__init__()
+        self.seconds = 120 * minutes
+
+    def on_train_begin(self, logs=None):
+        self.start, self.steps = time.process_time(), 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.process_time() - self.start
+        if self.steps == 0:
+            self.compiled = now
+        self.steps += 1
+        if now > self.compiled + self.seconds / 5:
+            each = (now - self.compiled) / (self.steps - 1)
+            self.total = max(1, int((self.seconds - self.compiled) / each))
+            self.model.stop_training = True
+
+
 class Workload(NamedTuple):
     """Where the tasks come from, and what is trained on them and how."""
 
@@ -75,10 +97,18 @@ def stepless(learner, tasks, cls=ml.ProtoNet, **options):
     return cls(learner, tasks, keras.optimizers.Adam(1e-3), seed=0, **options)
 
 
+def maml_plus_plus(learner, rate, steps, tasks, total):
+    """MAML++ with all of its parts, two of which are scaled to the whole training."""
+    return ml.MAMLPlusPlus(learner, rate, steps, tasks, total_steps=total, seed=0)
+
+
 def reptile(learner, total, rate=1e-3, steps=5, tasks=5):
     """Reptile with the paper's settings, whose meta-rate falls linearly."""
     falling = keras.optimizers.schedules.PolynomialDecay(1.0, total, 0.0)
     return ml.Reptile(learner, rate, steps, tasks, keras.optimizers.SGD(falling), seed=0)
+
+
+SCHEDULED = (maml_plus_plus, reptile)
 
 
 def omniglot(ways, arguments):
@@ -103,12 +133,9 @@ def omniglot(ways, arguments):
         "ANIL": part(maml, rate=rate, steps=3, tasks=tasks, cls=ml.ANIL),
         "BOIL": part(maml, rate=rate, steps=steps, tasks=tasks, cls=ml.BOIL),
         "MetaSGD": part(maml, rate=0.1, steps=1, tasks=tasks, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(
-            maml, rate=0.1, steps=3, tasks=tasks, cls=ml.MAMLPlusPlus, total_steps=450,
-            optimizer=None,
-        ),
+        "MAMLPlusPlus": part(maml_plus_plus, rate=0.1, steps=3, tasks=tasks),
         "ImplicitMAML": part(maml, rate=0.1, steps=10, tasks=4, cls=ml.ImplicitMAML),
-        "Reptile": part(reptile, total=4000),
+        "Reptile": part(reptile),
         "ProtoMAML": part(maml, rate=0.02, steps=1, tasks=tasks, cls=ml.ProtoMAML),
         "ProtoNet": part(stepless, tasks=2),
         "MatchingNet": part(stepless, tasks=2, cls=ml.MatchingNet),
@@ -141,14 +168,11 @@ def sinusoid(shots, arguments):
         "ANIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.ANIL),
         "BOIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.BOIL),
         "MetaSGD": part(maml, rate=0.01, steps=1, tasks=25, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(
-            maml, rate=0.01, steps=5, tasks=25, cls=ml.MAMLPlusPlus, total_steps=20_000,
-            optimizer=None,
-        ),
+        "MAMLPlusPlus": part(maml_plus_plus, rate=0.01, steps=5, tasks=25),
         "ImplicitMAML": part(
             maml, rate=0.02, steps=10, tasks=25, cls=ml.ImplicitMAML, regularization=0.5
         ),
-        "Reptile": part(reptile, total=20_000, rate=0.02, steps=10),
+        "Reptile": part(reptile, rate=0.02, steps=10),
         "RidgeRegressionHead": part(stepless, tasks=25, cls=ml.RidgeRegressionHead),
         "FineTuning": part(maml, rate=(0.001, 0.01, 0.05), steps=10, tasks=25, cls=ml.FineTuning),
     }  # fmt: skip
@@ -175,12 +199,9 @@ def assays(n_test, n_choose, arguments):
         "ANIL": part(maml, rate=0.1, steps=5, tasks=8, cls=ml.ANIL),
         "BOIL": part(maml, rate=0.1, steps=5, tasks=8, cls=ml.BOIL),
         "MetaSGD": part(maml, rate=0.05, steps=3, tasks=8, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(
-            maml, rate=0.1, steps=5, tasks=8, cls=ml.MAMLPlusPlus, total_steps=400,
-            optimizer=None,
-        ),
+        "MAMLPlusPlus": part(maml_plus_plus, rate=0.1, steps=5, tasks=8),
         "ImplicitMAML": part(maml, rate=0.1, steps=10, tasks=8, cls=ml.ImplicitMAML),
-        "Reptile": part(reptile, total=1000),
+        "Reptile": part(reptile),
         "ProtoMAML": part(maml, rate=0.02, steps=3, tasks=8, cls=ml.ProtoMAML),
         "ProtoNet": part(stepless, tasks=8),
         "MatchingNet": part(stepless, tasks=8, cls=ml.MatchingNet),
@@ -246,8 +267,13 @@ def run(workload, name, arguments):
         baseline = estimator(make)
         result = baseline.evaluate(workload.test, n_tasks=workload.n_tasks, seed=1)
         return {"steps": 0, "meta_steps": 0, "seconds": 0.0, "result": result.to_dict()}
-    learner = workload.learner(workload.sources.get(name, workload.train))
-    algorithm = make(learner)
+    source = workload.sources.get(name, workload.train)
+    if make.func in SCHEDULED:
+        pace = Pace(arguments.minutes)
+        trial = make(workload.learner(source), total=10**4)
+        trial.fit(10**6, callbacks=[pace], verbose=0, **workload.validation)
+        make = functools.partial(make, total=pace.total)
+    algorithm = make(workload.learner(source))
     clock = ProcessorTime(arguments.minutes)
     begin = time.monotonic()
     algorithm.fit(10**6, callbacks=[clock], verbose=0, **workload.validation)
