@@ -514,6 +514,24 @@ class MetaAlgorithm(TaskAlgorithm):
         rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
 
+    def validate(self, tasks: Any, n_tasks: int) -> Evaluation:
+        """Score held-out tasks after `optimization_steps` steps, as `fit` does each epoch.
+
+        Parameters
+        ----------
+        tasks : object or tf.data.Dataset
+            A source of tasks, as `evaluate` takes it.
+        n_tasks : int
+            Tasks to adapt to; the same ones in every call.
+
+        Returns
+        -------
+        Evaluation
+        """
+        return self.evaluate(
+            tasks, n_tasks=n_tasks, optimization_steps=(self.optimization_steps,)
+        )
+
     def _validator(
         self, tasks: Any, n_tasks: int, save_best: str | None, goes_on: bool
     ) -> Callable[[], dict[str, float]]:
@@ -532,8 +550,7 @@ class MetaAlgorithm(TaskAlgorithm):
         best = save_best and Best(self._best_store, save_best, known, goes_on)
 
         def validate() -> dict[str, float]:
-            steps = (self.optimization_steps,)
-            means = self.evaluate(source, n_tasks=n_tasks, optimization_steps=steps).mean
+            means = self.validate(source, n_tasks).mean
             logs = {f"val_{name}": float(mean[0]) for name, mean in means.items()}
             if best:
                 best.update(logs)

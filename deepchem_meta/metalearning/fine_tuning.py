@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
 from deepchem_meta.engine.model import TaskBatch
+from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.models.optimizers import Adam
 
@@ -52,7 +53,8 @@ class FineTuning(MAML):
     Notes
     -----
     Tasks that number their classes anew (`FewShotClassificationTasks`) have nothing in common that
-    one model could learn without adapting: there use a metric-based algorithm's embedding instead.
+    one head could learn. There, and where each known task should have a head of its own, train the
+    model's body by Keras with such heads beforehand, and do not call `fit` but `choose_rate`.
     """
 
     _why_rate_is_fixed = "it is chosen from numbers"
@@ -109,14 +111,24 @@ class FineTuning(MAML):
         """Train on all tasks together, then choose the rate of adaptation.
 
         Parameters and result are those of `MAML.fit`. The rate is chosen on `validation` or,
-        without it, on tasks of the kind that was trained on, if the learner has a source of them.
+        without it, on tasks of the kind that was trained on, if the learner has a source of them;
+        with `validation` at the end of each epoch too.
         """
-        tasks = getattr(self.learner, "tasks", None) if validation is None else validation
+        tasks = getattr(self.learner, "tasks", None)
         callbacks = list(callbacks or [])
-        if tasks is not None and len(self._candidates) > 1:
+        if validation is None and tasks is not None:
             choose = lambda logs: self.choose_rate(tasks)  # noqa: E731
             callbacks.append(keras.callbacks.LambdaCallback(on_train_end=choose))
         return super().fit(steps, *args, callbacks=callbacks, validation=validation, **options)
+
+    def validate(self, tasks: Any, n_tasks: int) -> Evaluation:
+        """Choose the rate of adaptation on held-out tasks, and score them at it.
+
+        Parameters and result are those of `MetaAlgorithm.validate`. So the best checkpoint has the
+        rate that made it the best.
+        """
+        self.choose_rate(tasks, n_tasks)
+        return super().validate(tasks, n_tasks)
 
     def choose_rate(self, tasks: Any, n_tasks: int = 100, seed: int = 0) -> float:
         """Take the rate after whose steps the mean query loss is lowest.
@@ -136,6 +148,8 @@ class FineTuning(MAML):
             The rate, which `learning_rate` is from now on.
         """
         check_count("n_tasks", n_tasks, minimum=1)
+        if len(self._candidates) == 1:
+            return self.learning_rate
         losses = {}
         for rate in self._candidates:
             self.learning_rate = rate

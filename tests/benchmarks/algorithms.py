@@ -6,31 +6,26 @@
 
 The time is processor time, twice the minutes given, so that what else runs on the machine does not
 count: minutes on two cores. Each result is a file in the folder ``--out``; what is there already is
-not run again, so a run that was cut off goes on. The number of steps of adaptation is chosen on
-tasks of the training classes (Omniglot), on training tasks (sinusoid) or on validation assays,
-which also choose the checkpoint. Schedules that fall over the whole training (Reptile, MAML++) are
-set for the number of meta-steps that the time allows, by a fifth of the training beforehand.
+not run again, so a run that was cut off goes on.
+
+The number of steps of adaptation is chosen on tasks of the training classes (Omniglot), on training
+tasks (sinusoid) or on validation assays. These choose the number of meta-steps too, which are then
+taken on all assays but those of the test. Schedules that fall over the whole training (Reptile,
+MAML++) are set for the number of meta-steps that the time allows, by a fifth of the training
+beforehand.
 """
 
 import argparse
 import functools
 import json
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
 
 import keras
 import numpy as np
+from few_shot import PRETRAINED, SCHEDULED, UNTRAINED, WORKLOADS
 
-import deepchem_meta as dc
 from deepchem_meta import metalearning as ml
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "examples"))
-
-LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class ProcessorTime(keras.callbacks.Callback):
@@ -41,274 +36,140 @@ class ProcessorTime(keras.callbacks.Callback):
         self.seconds = 120 * minutes
 
     def on_train_begin(self, logs=None):
-        self.start, self.wall, self.steps = time.process_time(), time.monotonic(), 0
+        self.start, self.steps = time.process_time(), 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.steps += 1
+        self.steps = int(self.model.optimizer.iterations)  # a call takes many
         if time.process_time() > self.start + self.seconds:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
-        self.wall = time.monotonic() - self.wall
-
 
 class Pace(keras.callbacks.Callback):
-    """Finds out how many meta-steps some minutes on two cores allow, by a fifth of them."""
+    """Ends the training after a fifth of the time, not counting the first call, which compiles."""
 
     def __init__(self, minutes):
         super().__init__()
         self.seconds = 120 * minutes
 
     def on_train_begin(self, logs=None):
-        self.start, self.steps = time.process_time(), 0
+        self.start, self.compiled = time.process_time(), None
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.process_time() - self.start
-        if self.steps == 0:
-            self.compiled = now
-        self.steps += 1
-        if now > self.compiled + self.seconds / 5:
-            each = (now - self.compiled) / (self.steps - 1)
+        steps, now = int(self.model.optimizer.iterations), time.process_time() - self.start
+        if self.compiled is None:
+            self.compiled, self.first = now, steps
+        elif now > self.compiled + self.seconds / 5:
+            each = (now - self.compiled) / (steps - self.first)
             self.total = max(1, int((self.seconds - self.compiled) / each))
             self.model.stop_training = True
 
 
-class Workload(NamedTuple):
-    """Where the tasks come from, and what is trained on them and how."""
-
-    train: object
-    choose: object  # what the number of steps is chosen on
-    test: object
-    learner: object  # tasks -> learner
-    algorithms: dict  # name -> learner -> algorithm
-    sources: Mapping = MappingProxyType({})  # name -> another source to train on
-    metric: str = "loss"
-    n_tasks: int = 600
-    n_choose: int = 100
-    validation: Mapping = MappingProxyType({})  # arguments of fit
+def count_steps(workload, make, source, minutes):
+    """Return about how many meta-steps the time allows, by taking some."""
+    pace = Pace(minutes)
+    algorithm = make(workload.make_learner(source), total=10**4)
+    algorithm.fit(10**6, callbacks=[pace], verbose=0, **workload.validation)
+    return pace.total
 
 
-def maml(learner, rate, steps, tasks, cls=ml.MAML, **options):
-    options = {"optimizer": keras.optimizers.Adam(1e-3), **options}
-    return cls(learner, rate, steps, tasks, seed=0, **options)
+def metalearn(workload, make, source, clock):
+    """Return an algorithm trained until the clock stops it, and the meta-steps it took.
+
+    With validation it is as it was at its best, after so many meta-steps.
+    """
+    algorithm = make(workload.make_learner(source))
+    history = algorithm.fit(10**6, callbacks=[clock], verbose=0, **workload.validation).history
+    if not workload.validation:
+        return algorithm, clock.steps
+    algorithm.restore(best=True)
+    epochs = 1 + int(np.argmax(history[workload.validation["save_best"]]))
+    return algorithm, min(clock.steps, epochs * workload.validation["validation_frequency"])
 
 
-def stepless(learner, tasks, cls=ml.ProtoNet, **options):
-    return cls(learner, tasks, keras.optimizers.Adam(1e-3), seed=0, **options)
+def train_body(workload, make, source, clock):
+    """Return an algorithm whose body was trained by Keras, and the steps that took.
 
-
-def maml_plus_plus(learner, rate, steps, tasks, total):
-    """MAML++ with all of its parts, two of which are scaled to the whole training."""
-    return ml.MAMLPlusPlus(learner, rate, steps, tasks, total_steps=total, seed=0)
-
-
-def reptile(learner, total, rate=1e-3, steps=5, tasks=5):
-    """Reptile with the paper's settings, whose meta-rate falls linearly."""
-    falling = keras.optimizers.schedules.PolynomialDecay(1.0, total, 0.0)
-    return ml.Reptile(learner, rate, steps, tasks, keras.optimizers.SGD(falling), seed=0)
-
-
-SCHEDULED = (maml_plus_plus, reptile)
-
-
-def omniglot(ways, arguments):
-    import omniglot as example
-
-    images, characters = example.load_images(arguments.data, arguments.out / "pictures")
-    settings = argparse.Namespace(ways=ways, shots=1, queries=5)
-    train, test = example.load_tasks(images, characters, settings)
-
-    def learner(tasks):
-        keras.utils.set_random_seed(0)
-        model = example.make_model(tasks.ways)
-        model.layers[-2].name = "embedding"
-        return ml.KerasLearner(model, LOGITS, tasks, metrics=["accuracy"], embedding="embedding")
-
-    part = functools.partial
-    tasks = 8 if ways == 5 else 4
-    rate, steps = (0.4, 1) if ways == 5 else (0.1, 3)
-    algorithms = {
-        "MAML": part(maml, rate=rate, steps=steps, tasks=tasks),
-        "MAML, first order": part(maml, rate=rate, steps=steps, tasks=tasks, first_order=True),
-        "ANIL": part(maml, rate=rate, steps=3, tasks=tasks, cls=ml.ANIL),
-        "BOIL": part(maml, rate=rate, steps=steps, tasks=tasks, cls=ml.BOIL),
-        "MetaSGD": part(maml, rate=0.1, steps=1, tasks=tasks, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(maml_plus_plus, rate=0.1, steps=3, tasks=tasks),
-        "ImplicitMAML": part(maml, rate=0.1, steps=10, tasks=4, cls=ml.ImplicitMAML),
-        "Reptile": part(reptile),
-        "ProtoMAML": part(maml, rate=0.02, steps=1, tasks=tasks, cls=ml.ProtoMAML),
-        "ProtoNet": part(stepless, tasks=2),
-        "MatchingNet": part(stepless, tasks=2, cls=ml.MatchingNet),
-        "RidgeRegressionHead": part(stepless, tasks=2, cls=ml.RidgeRegressionHead),
-        "nearest neighbour": "neighbour",
-    }  # fmt: skip
-    more = train.replace(ways=20)
-    sources = {"Reptile": train.replace(shots=10, queries=1)}
-    sources |= dict.fromkeys(("ProtoNet", "MatchingNet", "RidgeRegressionHead"), more)
-    return Workload(
-        train, train.replace(queries=15), test, learner, algorithms, sources, "accuracy"
+    The body had a head for all classes or assays that are known. A tenth of the examples says when
+    to stop, if the clock does not before.
+    """
+    learner = workload.make_learner(source)
+    x, y, weights = workload.pooled(source)
+    rows = np.random.default_rng(0).permutation(len(x))
+    weights = None if weights is None else weights[rows]
+    outputs = y.shape[1:] if y.ndim > 1 else (int(y.max()) + 1,)
+    heads = [keras.layers.Dense(int(np.prod(outputs))), keras.layers.Reshape(outputs)]
+    known = keras.Sequential([*learner.model.layers[:-1], *heads])
+    known.compile(keras.optimizers.Adam(1e-3), workload.loss)
+    stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
+    known.fit(
+        x[rows], y[rows], 128, 10**6, 0, [clock, stop], validation_split=0.1, sample_weight=weights
     )
+    algorithm = make(learner)
+    if isinstance(algorithm, ml.FineTuning):
+        algorithm.choose_rate(workload.choose, workload.n_choose)
+    return algorithm, clock.steps
 
 
-def sinusoid(shots, arguments):
-    train = dc.tasks.SinusoidTasks(shots=shots, queries=shots)
-    test = dc.tasks.SinusoidTasks(shots=shots, queries=100)
-
-    def learner(tasks):
-        keras.utils.set_random_seed(0)
-        dense = keras.layers.Dense
-        model = keras.Sequential([dense(40, "relu"), dense(40, "relu", name="hidden"), dense(1)])
-        return ml.KerasLearner(model, "mse", tasks, embedding="hidden")
-
-    part = functools.partial
-    algorithms = {
-        "MAML": part(maml, rate=0.01, steps=1, tasks=25),
-        "MAML, 5 steps": part(maml, rate=0.01, steps=5, tasks=25),
-        "MAML, first order": part(maml, rate=0.01, steps=1, tasks=25, first_order=True),
-        "ANIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.ANIL),
-        "BOIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.BOIL),
-        "MetaSGD": part(maml, rate=0.01, steps=1, tasks=25, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(maml_plus_plus, rate=0.01, steps=5, tasks=25),
-        "ImplicitMAML": part(
-            maml, rate=0.02, steps=10, tasks=25, cls=ml.ImplicitMAML, regularization=0.5
-        ),
-        "Reptile": part(reptile, rate=0.02, steps=10),
-        "RidgeRegressionHead": part(stepless, tasks=25, cls=ml.RidgeRegressionHead),
-        "FineTuning": part(maml, rate=(0.001, 0.01, 0.05), steps=10, tasks=25, cls=ml.FineTuning),
-    }  # fmt: skip
-    return Workload(train, train, test, learner, algorithms)
-
-
-def assays(n_test, n_choose, arguments):
-    tasks = dc.tasks.AssayTasks.from_csv(arguments.data, shots=10, on_error="drop")
-    rest, test = tasks.split(test=n_test)
-    train, choose = rest.split(test=n_choose)
-    choose, test = choose.replace(queries="rest"), test.replace(queries="rest")
-
-    def learner(tasks):
-        keras.utils.set_random_seed(0)
-        dense = functools.partial(keras.layers.Dense, kernel_initializer="he_normal")
-        model = keras.Sequential([dense(512, "relu"), dense(128, "relu", name="hidden"), dense(1)])
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        return ml.KerasLearner(model, loss, tasks, embedding="hidden")
-
-    part = functools.partial
-    algorithms = {
-        "MAML": part(maml, rate=0.1, steps=5, tasks=8),
-        "MAML, first order": part(maml, rate=0.1, steps=5, tasks=8, first_order=True),
-        "ANIL": part(maml, rate=0.1, steps=5, tasks=8, cls=ml.ANIL),
-        "BOIL": part(maml, rate=0.1, steps=5, tasks=8, cls=ml.BOIL),
-        "MetaSGD": part(maml, rate=0.05, steps=3, tasks=8, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(maml_plus_plus, rate=0.1, steps=5, tasks=8),
-        "ImplicitMAML": part(maml, rate=0.1, steps=10, tasks=8, cls=ml.ImplicitMAML),
-        "Reptile": part(reptile),
-        "ProtoMAML": part(maml, rate=0.02, steps=3, tasks=8, cls=ml.ProtoMAML),
-        "ProtoNet": part(stepless, tasks=8),
-        "MatchingNet": part(stepless, tasks=8, cls=ml.MatchingNet),
-        "RidgeRegressionHead": part(stepless, tasks=8, cls=ml.RidgeRegressionHead),
-        "FineTuning": part(maml, rate=(0.001, 0.01, 0.1), steps=10, tasks=8, cls=ml.FineTuning),
-        "random forest": "forest",
-        "logistic regression": "logistic",
-        "nearest neighbours": "neighbours",
-    }  # fmt: skip
-    validation = {
-        "validation": choose,
-        "validation_tasks": 5 * n_choose,
-        "validation_frequency": 50,
-        "save_best": "val_roc_auc",
-    }
-    return Workload(
-        train, choose, test, learner, algorithms, {}, "roc_auc", 20 * n_test, 10 * n_choose,
-        validation,
-    )  # fmt: skip
-
-
-WORKLOADS = {
-    "omniglot5": functools.partial(omniglot, 5),
-    "omniglot20": functools.partial(omniglot, 20),
-    "sinusoid5": functools.partial(sinusoid, 5),
-    "sinusoid10": functools.partial(sinusoid, 10),
-    "tox21": functools.partial(assays, 3, 2),
-    "sider": functools.partial(assays, 6, 4),
-}
-
-
-def estimator(kind):
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    found = {
-        "forest": RandomForestClassifier(n_estimators=200, random_state=0),
-        "logistic": LogisticRegression(max_iter=1000),
-        "neighbours": KNeighborsClassifier(5),
-        "neighbour": KNeighborsClassifier(1),
-    }[kind]
-    return dc.evaluation.EstimatorBaseline(found)
-
-
-def steps_to_try(algorithm):
-    """Return the numbers of steps of adaptation to choose from."""
+def choose_steps(workload, algorithm):
+    """Return the number of steps of adaptation that does best where choices are made."""
     trained = algorithm.optimization_steps
     more = (50,) if isinstance(algorithm, ml.Reptile) else ()
-    return sorted({trained, 2 * trained, *more} - {0}) or [0]
-
-
-def best_steps(evaluation, metric):
-    mean = {**evaluation.mean}[metric]
-    pick = np.argmin if metric == "loss" else np.argmax
-    return evaluation.optimization_steps[int(pick(mean))]
-
-
-def run(workload, name, arguments):
-    """Train one algorithm, choose its steps, test it, and return what is to be kept."""
-    make = workload.algorithms[name]
-    if isinstance(make, str):
-        baseline = estimator(make)
-        result = baseline.evaluate(workload.test, n_tasks=workload.n_tasks, seed=1)
-        return {"steps": 0, "meta_steps": 0, "seconds": 0.0, "result": result.to_dict()}
-    source = workload.sources.get(name, workload.train)
-    if make.func in SCHEDULED:
-        pace = Pace(arguments.minutes)
-        trial = make(workload.learner(source), total=10**4)
-        trial.fit(10**6, callbacks=[pace], verbose=0, **workload.validation)
-        make = functools.partial(make, total=pace.total)
-    algorithm = make(workload.learner(source))
-    clock = ProcessorTime(arguments.minutes)
-    begin = time.monotonic()
-    algorithm.fit(10**6, callbacks=[clock], verbose=0, **workload.validation)
-    if workload.validation:
-        algorithm.restore(best=True)
-    trained = time.monotonic()
-    tries = steps_to_try(algorithm)
     found = algorithm.evaluate(
-        workload.choose, n_tasks=workload.n_choose, optimization_steps=tries, seed=2
+        workload.choose,
+        n_tasks=workload.n_choose,
+        optimization_steps=sorted({trained, 2 * trained, *more} - {0}) or [0],
+        seed=2,
     )
-    steps = best_steps(found, workload.metric)
+    best = np.argmin if workload.metric == "loss" else np.argmax
+    return found.optimization_steps[int(best(found.mean[workload.metric]))]
+
+
+def retrain(workload, make, chosen, steps):
+    """Return what was chosen, trained anew on the tasks that choices were made on as well."""
+    if make.func in PRETRAINED:
+        algorithm, _ = train_body(workload, make, workload.final, ProcessorTime(10**6))
+    else:
+        algorithm = make(workload.make_learner(workload.final))
+        algorithm.fit(steps, verbose=0)
+    if isinstance(chosen, ml.FineTuning):
+        algorithm.learning_rate = chosen.learning_rate
+    return algorithm
+
+
+def run(workload, name, minutes):
+    """Train one algorithm, make its choices, test it, and return what is to be kept."""
+    make, clock = workload.algorithms[name], ProcessorTime(minutes)
+    begin = time.monotonic()
+    if make.func in UNTRAINED:
+        algorithm, steps, taken = make(), 0, 0
+    else:
+        source = workload.sources.get(name, workload.train)
+        if make.func in SCHEDULED:
+            make = functools.partial(make, total=count_steps(workload, make, source, minutes))
+        train = train_body if make.func in PRETRAINED else metalearn
+        algorithm, taken = train(workload, make, source, clock)
+        steps = choose_steps(workload, algorithm)
+        if workload.final is not None:
+            algorithm = retrain(workload, make, algorithm, taken)
     result = algorithm.evaluate(
         workload.test, n_tasks=workload.n_tasks, optimization_steps=(steps,), seed=1
     )
-    print(f"{name}: trained {trained - begin:.0f} s, evaluated {time.monotonic() - trained:.0f} s")
-    return {
-        "steps": steps,
-        "meta_steps": clock.steps,
-        "seconds": clock.wall,
-        "result": result.to_dict(),
-    }
+    seconds = time.monotonic() - begin
+    return {"steps": steps, "meta_steps": taken, "seconds": seconds, "result": result.to_dict()}
 
 
 def print_table(name, metric, kept):
     print(f"\n{name}: {metric} after as much time for each, mean ± 95% interval over ", end="")
     first = next(iter(kept.values()))["result"]
     print(f"{first['unit']} ({first['n_tasks']} tasks)")
-    print(f"{'':24}{metric:>18}{'adaptation steps':>18}{'meta-steps':>12}{'seconds':>9}")
+    print(f"{'':32}{metric:>18}{'adaptation steps':>18}{'meta-steps':>12}{'seconds':>9}")
     order = sorted(kept.items(), key=lambda item: item[1]["result"]["mean"][metric][0])
     for algorithm, one in order if metric == "loss" else reversed(order):
         mean, half = (one["result"][key][metric][0] for key in ("mean", "ci95"))
         digits, factor = (3, 1) if metric == "loss" else (1, 100)
         cell = f"{factor * mean:.{digits}f} ± {factor * half:.{digits}f}"
         print(
-            f"{algorithm:24}{cell:>18}{one['steps']:>18}{one['meta_steps']:>12}"
+            f"{algorithm:32}{cell:>18}{one['steps']:>18}{one['meta_steps']:>12}"
             f"{one['seconds']:>9.0f}"
         )
 
@@ -328,7 +189,7 @@ def main(argv=None):
         for algorithm in arguments.algorithms or workload.algorithms:
             path = arguments.out / f"{name}-{algorithm.replace(' ', '_')}.json"
             if not path.exists():
-                found = run(workload, algorithm, arguments)
+                found = run(workload, algorithm, arguments.minutes)
                 partial = path.with_suffix(".partial")
                 partial.write_text(json.dumps(found))
                 partial.replace(path)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from learners import Quadratic, Sine, episodes
 
 from deepchem_meta.metalearning import FineTuning, KerasLearner
-from deepchem_meta.tasks import SinusoidTasks
+from deepchem_meta.tasks import AssayTasks, SinusoidTasks
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
@@ -66,6 +66,48 @@ def test_fit_chooses_the_rate_and_saves_it(tmp_path):
     assert other.learning_rate == pytest.approx(9.0)
     other.restore()
     assert other.learning_rate == pytest.approx(0.01)
+
+
+def test_the_best_checkpoint_has_the_rate_that_made_it_the_best():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    learner = KerasLearner(model, "mse", SinusoidTasks(5, 5))
+    algorithm = FineTuning(learner, (9.0, 0.01), 5, seed=0, **PLAIN)
+    validation = SinusoidTasks(5, 5)
+    options = {"validation": validation, "validation_frequency": 4, "save_best": "val_loss"}
+    history = algorithm.fit(8, **options).history
+    algorithm.learning_rate = 9.0
+    algorithm.restore(best=True)
+    assert algorithm.learning_rate == pytest.approx(0.01)
+    found = algorithm.evaluate(validation, n_tasks=100, optimization_steps=(5,))
+    assert min(history["val_loss"]) == pytest.approx(found.mean["loss"][0], rel=1e-5)
+
+
+def test_a_body_trained_on_all_assays_at_once_by_keras():
+    """The recipe of the documentation: a head for each assay, then a new one for each task."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 6)).astype("float32")
+    y = (np.abs(x[:, :2]) @ rng.uniform(0.5, 1, (2, 10)) > 1.2).astype(float)
+    y[rng.random(y.shape) < 0.3] = np.nan
+    train, test = AssayTasks(x, y, shots=10).split(test=2)
+    keras.utils.set_random_seed(0)
+    body = keras.layers.Dense(32, "relu")
+    heads = [keras.layers.Dense(len(train.names)), keras.layers.Reshape((-1, 1))]
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    results = train.y[..., np.newaxis]
+    known = keras.Sequential([body, *heads])
+    known.compile(keras.optimizers.Adam(0.01), loss)
+    learned = {}
+    for epochs in (0, 30):
+        known.fit(
+            x, np.nan_to_num(results), sample_weight=~np.isnan(train.y), epochs=epochs, verbose=0
+        )
+        model = keras.Sequential([body, keras.layers.Dense(1, kernel_initializer="zeros")])
+        tuning = FineTuning(KerasLearner(model, loss, train), (0.03, 0.3), 10, **PLAIN)
+        tuning.choose_rate(train, n_tasks=16)
+        found = tuning.evaluate(test, n_tasks=20, optimization_steps=(10,))
+        learned[epochs] = found.mean["roc_auc"][0]
+    assert learned[30] > learned[0] + 0.1
 
 
 @pytest.mark.parametrize("rates", [0.1, [], ["0.1"], [tf.Variable(0.1)]])
