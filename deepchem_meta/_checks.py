@@ -6,7 +6,29 @@ import math
 import numbers
 from typing import Any
 
-__all__ = ["check_count", "check_flag", "check_option", "check_positive", "check_seconds"]
+__all__ = [
+    "check_absent",
+    "check_count",
+    "check_flag",
+    "check_option",
+    "check_positive",
+    "check_seconds",
+]
+
+
+def check_absent(options: dict[str, Any], *names: str, reason: str) -> None:
+    """Raise if one of `names` is among keyword arguments that are passed on.
+
+    Raises
+    ------
+    TypeError
+        With the reason.
+    """
+    for name in names:
+        if name in options:
+            raise TypeError(
+                f"`{name}` must not be given: {reason}. Received: {name}={options[name]!r}"
+            )
 
 
 def check_count(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:

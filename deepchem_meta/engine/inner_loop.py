@@ -151,7 +151,7 @@ def no_second_derivative(operation: str) -> NotImplementedError:
     """Return the exception that says what to use instead of an operation."""
     return NotImplementedError(
         "The meta-gradient needs second derivatives of the model, and TensorFlow has none of an "
-        f"operation in it. Received: a model with the gradient {operation}. Use "
+        f"operation in it. Received: a model with the gradient {operation}. Use MAML with "
         "`first_order=True`, or replace the layer by one of other operations (for tf.image.resize "
         "a Conv2DTranspose, or UpSampling2D with 'nearest'; on a GPU a recurrent layer with "
         "`use_cudnn=False`)."
@@ -169,11 +169,26 @@ def _take(
         pairs = zip(constants, gradients, strict=True)
         gradients = constants if first_order is True else [tf.where(first_order, *p) for p in pairs]
     if clipnorm is not None:
-        gradients, _ = tf.clip_by_global_norm(gradients, clipnorm)
+        gradients = _clip(gradients, clipnorm)
     directions, slots = optimizer.direction(gradients, slots, step)
     for index, source, rate, direction in zip(chosen, sources, rates, directions, strict=True):
         params[index] = source - rate * direction
     return params, slots
+
+
+def _clip(gradients, clipnorm):
+    """Scale gradients down to a norm, over all of them.
+
+    The derivative of `tf.clip_by_global_norm` is NaN where all of them are 0.
+    """
+    squares = [
+        tf.reduce_sum(tf.cast(g, tf.float32 if g.dtype.size == 2 else g.dtype) ** 2)
+        for g in gradients
+    ]
+    squared = tf.add_n([tf.cast(square, tf.float64) for square in squares])
+    too_long = squared > clipnorm**2
+    scale = tf.where(too_long, clipnorm * tf.math.rsqrt(tf.where(too_long, squared, 1.0)), 1.0)
+    return [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
 
 
 def _gradients(loss, step, params, sources, variables, chosen, symbolic):

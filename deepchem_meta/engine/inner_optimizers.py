@@ -84,6 +84,8 @@ class Momentum(InnerOptimizer):
 class Adam(InnerOptimizer):
     r"""Adam, with epsilon inside the root, where its derivative is finite at gradient 0.
 
+    The moments are float32 for 16-bit values, in which :math:`\beta_2` would be 1.
+
     .. math::
 
         m_k &= \beta_1 m_{k-1} + (1 - \beta_1) g_k \\
@@ -97,7 +99,9 @@ class Adam(InnerOptimizer):
     beta_2 : float, default 0.999
         Decay of the second moment.
     epsilon : float, default 1e-8
-        Larger than 0.
+        Larger than 0. Gradients well below its root, 1e-4, are followed in proportion. With 1e-16,
+        which is Adam's usual 1e-8 outside the root, the direction is all but the sign of a small
+        gradient, and its derivative there, :math:`1/\sqrt\epsilon`, is 1e8.
 
     References
     ----------
@@ -112,7 +116,8 @@ class Adam(InnerOptimizer):
 
     def start(self, values: Sequence[tf.Tensor]) -> Any:
         """Return zeros for both moments."""
-        return [(tf.zeros_like(value), tf.zeros_like(value)) for value in values]
+        zeros = [tf.zeros_like(_widen(value)) for value in values]
+        return [(zero, zero) for zero in zeros]
 
     def direction(
         self, gradients: Sequence[tf.Tensor], slots: Any, step: int
@@ -121,14 +126,22 @@ class Adam(InnerOptimizer):
         b1, b2 = self.beta_1, self.beta_2
         slots = [
             (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2)
-            for (m, v), g in zip(slots, gradients, strict=True)
+            for (m, v), g in zip(slots, map(_widen, gradients), strict=True)
         ]
 
         def unbiased(moment, beta):
             count = tf.cast(step + 1, moment.dtype)
             return moment / (1 - tf.constant(beta, moment.dtype) ** count)
 
-        return [unbiased(m, b1) / tf.sqrt(unbiased(v, b2) + self.epsilon) for m, v in slots], slots
+        directions = [
+            tf.cast(unbiased(m, b1) / tf.sqrt(unbiased(v, b2) + self.epsilon), g.dtype)
+            for (m, v), g in zip(slots, gradients, strict=True)
+        ]
+        return directions, slots
+
+
+def _widen(value: tf.Tensor) -> tf.Tensor:
+    return tf.cast(value, tf.float32) if value.dtype.size == 2 else value
 
 
 def _check_decay(name: str, value: float) -> float:

@@ -162,10 +162,19 @@ class LearnerModel:
         else:
             result = self.learner.compute_model(inputs, list(params), training)
             loss, outputs = _pair("compute_model", "(loss, outputs)", result)
-        if role == "support" and hasattr(self.learner, "support_loss"):
-            loss = self.learner.support_loss(inputs, outputs, list(params))
-            return _scalar("support_loss", loss), outputs, list(params)
         return _scalar("compute_model", loss), outputs, list(params)
+
+    def support_loss(
+        self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor], outputs: Any, loss: tf.Tensor
+    ) -> tf.Tensor:
+        """Return what adaptation minimises, given what `compute` returned for a support batch.
+
+        It is the learner's ``support_loss``, or else its loss.
+        """
+        if not hasattr(self.learner, "support_loss"):
+            return loss
+        inputs = self.reader.pack(batch)
+        return _scalar("support_loss", self.learner.support_loss(inputs, outputs, list(params)))
 
     def embed(
         self,
@@ -304,7 +313,9 @@ class TaskBatch:
         return self._model.reader.pack(self.arrays)
 
     def loss(self, params: Sequence[tf.Tensor], step: int = 0) -> tf.Tensor:
-        """Return the learner's loss on the batch, a scalar, with ``training=True``.
+        """Return the loss on the batch, a scalar, with ``training=True``.
+
+        On a support batch it is the learner's ``support_loss``, if it has one.
 
         Parameters
         ----------
@@ -323,8 +334,16 @@ class TaskBatch:
         The state is what a model changes itself as it is computed, such as the moving averages of
         BatchNorm. Parameters are those of `loss`.
         """
-        key = self._pass_key(step)
-        loss, _, params = self._model.compute(params, self.arrays, True, role=self._role, key=key)
+        loss, outputs, params = self._compute(params, step)
+        if self._role == "support":
+            loss = self._model.support_loss(params, self.arrays, outputs, loss)
+        return loss, params
+
+    def own_loss_and_state(
+        self, params: Sequence[tf.Tensor], step: int = 0
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return what `loss_and_state` does, without regard to a ``support_loss``."""
+        loss, _, params = self._compute(params, step)
         return loss, params
 
     def embed(self, params: Sequence[tf.Tensor], step: int | None = None) -> Embedding:
@@ -341,6 +360,10 @@ class TaskBatch:
         training = self._training if step is None else True
         key = self._pass_key(0 if step is None else step)
         return self._model.embed(params, self.arrays, training, role=self._role, key=key)
+
+    def _compute(self, params, step):
+        key = self._pass_key(step)
+        return self._model.compute(params, self.arrays, True, role=self._role, key=key)
 
     def _pass_key(self, step):
         # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.

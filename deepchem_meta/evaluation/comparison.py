@@ -46,8 +46,8 @@ def compare(
     tasks : object or tf.data.Dataset
         The source of held-out tasks that they are compared on.
     validation : object or tf.data.Dataset, optional
-        A source of other held-out tasks, to choose each algorithm's steps of adaptation on. None
-        may be one of `tasks`.
+        A source of other held-out tasks, to choose each algorithm's steps of adaptation on, and the
+        rate of those that have `choose_rate` (`FineTuning`). None may be one of `tasks`.
     n_tasks : int, default 600
         Tasks to adapt to. Of a source that names its tasks (`AssayTasks`) the number is rounded up
         to full rounds.
@@ -68,7 +68,8 @@ def compare(
         Train all that have `fit` for so many meta-steps first. By default nothing is trained.
     fit_seconds : float, optional
         Train them for so many seconds each instead, compilation included, which is not cut short;
-        nor is a compiled call of about a quarter of a second.
+        nor is a compiled call of about a quarter of a second. Schedules over the whole training
+        (`MAMLPlusPlus`, the falling rate of `Reptile`) must be set for as many meta-steps as fit in.
 
     Returns
     -------
@@ -125,6 +126,8 @@ def compare(
     for name, algorithm in named.items():
         steps = getattr(algorithm, "optimization_steps", 0)
         if validation is not None:
+            if callable(getattr(algorithm, "choose_rate", None)):
+                algorithm.choose_rate(validation, validation_tasks, seed + 1)
             found = algorithm.evaluate(
                 validation,
                 n_tasks=validation_tasks,
@@ -451,7 +454,7 @@ def _check_metric(metric: str | None, evaluations: Sequence[Evaluation]) -> str:
     """Return the metric to compare by: the one given, or the first that all have."""
     common = _common_metrics(evaluations)
     if metric is None:
-        return [*common, "loss"][1]
+        return common[1] if len(common) > 1 else "loss"
     if metric not in common:
         raise ValueError(
             f"`metric` must be one of {common}, which all algorithms have. "

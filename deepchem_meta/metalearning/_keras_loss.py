@@ -42,6 +42,11 @@ class OutputLoss:
             for one, output in zip(losses, tf.nest.flatten(outputs), strict=True)
         ]
 
+    @property
+    def from_logits(self) -> bool:
+        """Whether it is a cross-entropy of logits; False if it does not tell."""
+        return all(getattr(loss, "from_logits", False) for loss in self._losses)
+
     def __call__(self, y: Any, outputs: Any, weights: tf.Tensor | None) -> tf.Tensor:
         """Return the loss, a scalar.
 
@@ -89,7 +94,9 @@ class OutputLoss:
                 )
 
 
-def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.metrics.Metric]:
+def find_metrics(
+    metrics: Sequence[Any], y: Any, outputs: Any, from_logits: bool
+) -> list[keras.metrics.Metric]:
     """Return Keras metrics by name, function or object.
 
     Parameters
@@ -98,6 +105,9 @@ def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.met
         "accuracy" means, as in `keras.Model.compile`, the one that fits the targets.
     y, outputs : tf.Tensor
         Targets and outputs of some batch.
+    from_logits : bool
+        Whether outputs are logits. The accuracy of a single one then divides the classes at 0, the
+        log-odds of one half, where Keras would at 0.5.
 
     Raises
     ------
@@ -114,7 +124,8 @@ def find_metrics(metrics: Sequence[Any], y: Any, outputs: Any) -> list[keras.met
     found = []
     for metric in metrics:
         if metric in ("accuracy", "acc"):
-            metric = _accuracy(tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0])
+            pair = tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0]
+            metric = _accuracy(*pair, from_logits)
         found.append(_as_metric(metric))
     return found
 
@@ -238,10 +249,11 @@ def _fits(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool
     return wanted == given or (*given, 1) == wanted or given == (*wanted, 1)
 
 
-def _accuracy(y: tf.Tensor, output: tf.Tensor) -> keras.metrics.Metric:
-    """Return the accuracy that fits targets and outputs, as `keras.Model.compile` does."""
+def _accuracy(y: tf.Tensor, output: tf.Tensor, from_logits: bool) -> keras.metrics.Metric:
+    """Return the accuracy that fits targets and outputs."""
     if output.shape[-1] == 1:
-        return keras.metrics.BinaryAccuracy(name="accuracy")
+        threshold = 0.0 if from_logits else 0.5
+        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
     if len(y.shape) < len(output.shape) or y.shape[-1] == 1:
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     return keras.metrics.CategoricalAccuracy(name="accuracy")

@@ -347,7 +347,9 @@ class MetaAlgorithm(TaskAlgorithm):
         """Adapt the learner's own variables to the task it has selected.
 
         Unlike `fit`, which takes all steps of adaptation on one support batch, this calls
-        `get_batch()` for each step, as DeepChem does.
+        `get_batch()` for each step, as DeepChem does. Algorithms whose steps depend on those
+        before (`steps_are_alike` is False: an inner rule with a memory, `MAMLPlusPlus`,
+        `ImplicitMAML`, a head from the support set) take all of them on one batch, as `adapt`.
 
         Parameters
         ----------
@@ -365,11 +367,10 @@ class MetaAlgorithm(TaskAlgorithm):
         if restore:
             self._model.check_variables()
             self._store.restore()
-        for step in range(steps):
+        for step in range(steps) if self.steps_are_alike else [0]:
             batch = self._model.reader.read(self._model.learner.get_batch())
-            adapted = self._adapter(1)(batch, self._scalars(), self._key(step))
-            for variable, value in zip(self._model.variables, adapted, strict=True):
-                variable.assign(value)
+            adapter = self._adapter(1 if self.steps_are_alike else steps)
+            self._assign(adapter(batch, self._scalars(), self._key(step)))
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute the model for a batch, with the learner's variables as they are.
@@ -528,9 +529,7 @@ class MetaAlgorithm(TaskAlgorithm):
         -------
         Evaluation
         """
-        return self.evaluate(
-            tasks, n_tasks=n_tasks, optimization_steps=(self.optimization_steps,)
-        )
+        return self.evaluate(tasks, n_tasks=n_tasks, optimization_steps=(self.optimization_steps,))
 
     def _validator(
         self, tasks: Any, n_tasks: int, save_best: str | None, goes_on: bool
@@ -616,6 +615,11 @@ class MetaAlgorithm(TaskAlgorithm):
                 )
             )
         return self._adapters[key]
+
+    def _assign(self, adapted: Sequence[tf.Tensor]) -> None:
+        """Give the learner's variables their adapted values."""
+        for variable, value in zip(self._model.variables, adapted, strict=False):
+            variable.assign(value)
 
     def _scalars(self) -> dict[str, tf.Tensor]:
         return {name: tf.constant(value, tf.float64) for name, value in self.task_numbers().items()}

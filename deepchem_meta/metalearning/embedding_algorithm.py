@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
 from deepchem_meta.engine.model import Embedding, LearnerModel, TaskBatch, flat_features
-from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 
 __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "known_ways"]
 
-_NEVER = -1e9  # the logit of a class that the support set does not have
+# The logarithm of the probability of a class that the support set does not have: that of float64's
+# epsilon, as in `EstimatorBaseline`. Far less would make such a query example the whole mean loss.
+_NEVER = -36.04
 
 
 class EmbeddingAlgorithm(MetaAlgorithm):
     """Base of the algorithms that fit a head to the embedding of a task's support set.
 
     A subclass implements `solve_head` and `apply_head`. The loss is the cross-entropy of the
-    head's logits, or the squared error for regression; that of the learner is not used. Metrics
-    of a `KerasLearner` are of the logits.
+    head's logits, or the squared error for regression; that of the learner is not used. The
+    outputs are what those of a `KerasLearner` are: logits, or probabilities where its loss takes
+    these; of other learners logits.
 
     Parameters
     ----------
@@ -32,8 +36,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         Those of the next class.
     ways : int, optional
         Classes of a task, at least 2; targets are 0 to ways - 1. By default those of a
-        `KerasLearner`'s tasks. The logits have shape (examples, ways); where the model has a
-        single output and there are two classes, they are log-odds of shape (examples, 1).
+        `KerasLearner`'s tasks. The outputs have shape (examples, ways); where the model has a
+        single output and there are two classes, they are of class 1 and have shape (examples, 1).
     **options
         Those of the next class.
 
@@ -61,7 +65,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             )
         self.ways = ways
         self._one_output = getattr(learner, "one_output", False)
-        self._head: list[tf.Tensor] | None = None
+        self._from_logits = getattr(learner, "from_logits", True)
         super().__init__(learner, *args, **options)
 
     @property
@@ -71,6 +75,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
     @ways.setter
     def ways(self, value: int | None) -> None:
+        self._head = None
         self._ways = None if value is None else check_count("ways", value, minimum=2)
 
     def solve_head(self, support: Embedding) -> list[tf.Tensor]:
@@ -129,8 +134,9 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         """
         if self.ways is None:
             return self.apply_head(head, features)
-        logits = self.apply_head(head[:-1], features)
-        return tf.where(head[-1] > 0, logits, tf.constant(_NEVER, logits.dtype))
+        logits, known = self.apply_head(head[:-1], features), head[-1] > 0
+        largest = tf.reduce_max(tf.where(known, logits, logits.dtype.min), axis=1, keepdims=True)
+        return tf.where(known, logits, tf.stop_gradient(largest) + _NEVER)
 
     def query_loss(
         self, adapted: list[tf.Tensor], query: TaskBatch
@@ -195,10 +201,10 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         check_count("optimization_steps", optimization_steps)
         if restore:
             self.restore()
-        adapted = self.adapt(self.learner.get_batch(), optimization_steps)
-        for variable, value in zip(self._model.variables, adapted.variables, strict=True):
-            variable.assign(value)
-        self._head = adapted.head
+        batch = self._model.reader.read(self.learner.get_batch())
+        adapted = self._adapter(optimization_steps)(batch, self._scalars(), self._key(0))
+        self._assign(adapted)
+        self._head = self._parts(adapted)[1]
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute loss and outputs for a batch, with the head of `train_on_current_task`.
@@ -216,8 +222,17 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 "with what `adapt` returns. Received: no head"
             )
         adapted = [*self._model.values(), *self._head]
-        task = AdaptedTask(adapted, self._model, (), self._adapted_predictor, None)
-        return task.predict_on_batch(inputs)
+        return self._adapted_predictor(adapted, self._model.reader.read(inputs, "`inputs`"))
+
+    def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
+        """Meta-train the learner's variables; see `MetaAlgorithm.fit`."""
+        self._head = None
+        return super().fit(*args, **options)
+
+    def restore(self, best: bool = False) -> None:
+        """Go back to a checkpoint; see `MetaAlgorithm.restore`."""
+        self._head = None
+        super().restore(best)
 
     def check_tasks(self, tasks: Any) -> None:
         """Raise ValueError if tasks have more classes than `ways`."""
@@ -237,9 +252,13 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         return list(adapted[:count]), list(adapted[count:])
 
     def _outputs(self, predicted):
-        """Return logits in the shape of the model's outputs."""
-        log_odds = self._one_output and self.ways == 2
-        return predicted[:, 1:] - predicted[:, :1] if log_odds else predicted
+        """Return logits or predictions in the form of the model's outputs."""
+        if self.ways is None:
+            return predicted
+        if self._one_output and self.ways == 2:
+            log_odds = predicted[:, 1:] - predicted[:, :1]
+            return log_odds if self._from_logits else tf.sigmoid(log_odds)
+        return predicted if self._from_logits else tf.nn.softmax(predicted)
 
     def _check_targets(self, targets):
         if self.ways is None and targets.dtype.is_integer:
@@ -247,6 +266,13 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 "`ways` must be given for targets that are classes, and targets must be "
                 f"floating-point for regression. Received: ways=None and y of {targets.dtype.name}"
             )
+        if self.ways is not None and tf.executing_eagerly():  # as for the first batch of all
+            found = np.unique(targets.numpy())
+            if not np.isin(found, np.arange(self.ways)).all():
+                raise ValueError(
+                    "Targets must be the numbers of classes, from 0 to ways - 1 = "
+                    f"{self.ways - 1}. Received: {found[:10]}"
+                )
 
 
 def known_ways(learner: Any, ways: int | None) -> int | None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning.maml import MAML
@@ -71,6 +72,8 @@ class FineTuning(MAML):
         reduction: str = "mean",
         **options: Any,
     ):
+        reason = "nothing is trained through the steps"
+        check_absent(options, "first_order", "recompute", reason=reason)
         if not isinstance(learning_rates, (list, tuple)) or not learning_rates:
             raise TypeError(
                 "`learning_rates` must be a list of numbers. "
@@ -150,13 +153,16 @@ class FineTuning(MAML):
         check_count("n_tasks", n_tasks, minimum=1)
         if len(self._candidates) == 1:
             return self.learning_rate
-        losses = {}
-        for rate in self._candidates:
-            self.learning_rate = rate
-            steps = (self.optimization_steps,)
-            found = self.evaluate(tasks, n_tasks=n_tasks, optimization_steps=steps, seed=seed)
-            losses[rate] = float(found.mean["loss"][0])
-        finite = {rate: loss for rate, loss in losses.items() if loss == loss}
+        losses, before = {}, self.learning_rate
+        try:
+            for rate in self._candidates:
+                self.learning_rate = rate
+                steps = (self.optimization_steps,)
+                found = self.evaluate(tasks, n_tasks=n_tasks, optimization_steps=steps, seed=seed)
+                losses[rate] = float(found.mean["loss"][0])
+        finally:
+            self.learning_rate = before
+        finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
         self.learning_rate = min(finite or losses, key=losses.get)
         return self.learning_rate
 
@@ -168,7 +174,7 @@ class FineTuning(MAML):
         numbers: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Return the mean of the losses on both batches, without adaptation."""
-        one, params = support.loss_and_state(params)
+        one, params = support.own_loss_and_state(params)
         other, final = query.loss_and_state(params)
         return (one + other) / 2, other, final
 

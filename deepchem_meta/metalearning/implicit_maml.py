@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta._checks import check_absent, check_count, check_positive
+from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.models.optimizers import Adam
@@ -52,6 +53,12 @@ class ImplicitMAML(MAML):
     ----------
     Rajeswaran, Finn, Kakade and Levine, "Meta-Learning with Implicit Gradients", NeurIPS 2019,
     https://arxiv.org/abs/1909.04630
+
+    Notes
+    -----
+    What the loss reads of the learner's variables directly, and not from its argument, counts as a
+    constant. With Dropout there is no one minimum to differentiate: the Hessian is that under the
+    first step's mask.
     """
 
     _why_rate_is_fixed = "the implicit gradient does not depend on it"
@@ -70,6 +77,8 @@ class ImplicitMAML(MAML):
         reduction: str = "mean",
         **options: Any,
     ):
+        reason = "the implicit gradient does not go through the steps"
+        check_absent(options, "first_order", "recompute", reason=reason)
         self._regularization = check_positive("regularization", regularization)
         self._cg_steps = check_count("cg_steps", cg_steps, minimum=1)
         super().__init__(
@@ -112,47 +121,101 @@ class ImplicitMAML(MAML):
     ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
         """Return the query loss after adaptation, and `scale` times its implicit gradient.
 
-        Parameters and result are those of `MetaAlgorithm.task_gradient`. Variables that do not
-        adapt get the plain gradient of the query loss.
+        Parameters and result are those of `MetaAlgorithm.task_gradient`.
         """
         params = self._model.values()
-        adapted = self._adapt(params, support, numbers, self.optimization_steps)
+        adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
         adapted = [
             tf.stop_gradient(v) if a else v for v, a in zip(adapted, self._adapts, strict=True)
         ]
         learned = [index for index, learn in enumerate(self._model.learned) if learn]
+        moved = _reached(support, adapted, [i for i, adapts in enumerate(self._adapts) if adapts])
+        fixed = [index for index in learned if index not in moved]
+        sources = [adapted[index] for index in (*moved, *fixed)]
         with tf.GradientTape() as tape:
-            tape.watch([adapted[index] for index in learned])
-            loss, final = self.query_loss(adapted, query)
+            tape.watch(sources)
+            loss, final = self.query_loss(self._model.settle(adapted, support), query)
             scaled = loss * tf.cast(scale, loss.dtype)
-        gradients = dict(
-            zip(learned, tape.gradient(scaled, [adapted[i] for i in learned]), strict=True)
-        )
-        moved = [i for i in learned if self._adapts[i] and gradients[i] is not None]
-        product = _hessian_product(support, adapted, moved, self._regularization)
-        solved = conjugate_gradients(product, [gradients[i] for i in moved], self._cg_steps)
-        gradients |= dict(zip(moved, solved, strict=True))
-        return loss, [gradients[i] for i in learned], self.changed_state(params, final)
+        gradients = [_dense(gradient) for gradient in tape.gradient(scaled, sources)]
+        if any(gradient is not None for gradient in gradients[: len(moved)]):
+            gradients = self._implicit(support, adapted, moved, fixed, gradients)
+        found = dict(zip((*moved, *fixed), gradients, strict=True))
+        return loss, [found[index] for index in learned], self.changed_state(params, final)
+
+    def _implicit(self, support, adapted, moved, fixed, gradients):
+        """Return the implicit gradients by the values that moved, and by those that did not.
+
+        The latter change where the support loss has its minimum.
+        """
+        right = [
+            tf.zeros_like(adapted[index]) if gradient is None else gradient
+            for index, gradient in zip(moved, gradients, strict=False)
+        ]
+
+        def scaled_derivative(places, vectors):
+            found = second_derivative(support, adapted, moved, places, vectors)
+            return [None if part is None else part / self._regularization for part in found]
+
+        def product(vectors):
+            return _add(vectors, 1.0, scaled_derivative(moved, vectors))
+
+        solved = conjugate_gradients(product, right, self._cg_steps)
+        shifts = scaled_derivative(fixed, solved) if fixed else []
+        by_fixed = _add(gradients[len(moved) :], -1.0, shifts)
+        check_second_derivatives()
+        return [*solved, *by_fixed]
 
 
-def _hessian_product(support, adapted, moved, regularization):
-    """Return the function v -> (I + H / regularization) v, H the Hessian of the support loss."""
+def second_derivative(
+    support: TaskBatch,
+    values: list[tf.Tensor],
+    first: list[int],
+    second: list[int],
+    vectors: list[tf.Tensor],
+) -> list[tf.Tensor]:
+    r"""Return :math:`\nabla_s (\nabla_f S \cdot v)` for the support loss S.
 
-    def product(vectors):
-        values = list(adapted)
-        sources = [values[index] for index in moved]
-        with tf.GradientTape() as outer:
-            outer.watch(sources)
-            with tf.GradientTape() as inner:
-                inner.watch(sources)
-                loss = support.loss(values)
-            gradients = inner.gradient(loss, sources, unconnected_gradients="zero")
-        bent = outer.gradient(
-            gradients, sources, output_gradients=list(vectors), unconnected_gradients="zero"
-        )
-        return [v + b / regularization for v, b in zip(vectors, bent, strict=True)]
+    Parameters
+    ----------
+    support : TaskBatch
+        Whose loss it is.
+    values : list of tf.Tensor
+        Where it is taken.
+    first, second : list of int
+        The places of f and of s among `values`.
+    vectors : list of tf.Tensor
+        v, one for each of `first`.
 
-    return product
+    Returns
+    -------
+    list of tf.Tensor or None
+        One for each of `second`; None where the gradient does not depend on it.
+    """
+    values = list(values)
+    inside, outside = ([values[index] for index in places] for places in (first, second))
+    with tf.GradientTape() as outer:
+        outer.watch(outside)
+        with tf.GradientTape() as inner:
+            inner.watch(inside)
+            loss = support.loss(values)
+        gradients = inner.gradient(loss, inside, unconnected_gradients="zero")
+        gradients = [_dense(gradient) for gradient in gradients]
+    found = outer.gradient(gradients, outside, output_gradients=list(vectors))
+    return [_dense(gradient) for gradient in found]
+
+
+def _reached(support, values, places):
+    """Return those places whose values the support loss depends on."""
+    with tf.GradientTape() as tape:
+        tape.watch([values[index] for index in places])
+        loss = support.loss(values)
+    gradients = tape.gradient(loss, [values[index] for index in places])
+    return [index for index, found in zip(places, gradients, strict=True) if found is not None]
+
+
+def _dense(gradient):
+    """Return a gradient as a tensor, that of an embedding too, or None as it is."""
+    return None if gradient is None else tf.convert_to_tensor(gradient)
 
 
 def conjugate_gradients(product, right, steps):
@@ -185,8 +248,13 @@ def conjugate_gradients(product, right, steps):
 
 
 def _dot(a, b):
-    return tf.add_n([tf.reduce_sum(m * n) for m, n in zip(a, b, strict=True)])
+    # float64, since variables may differ in dtype.
+    return tf.add_n([tf.cast(tf.reduce_sum(m * n), tf.float64) for m, n in zip(a, b, strict=True)])
 
 
 def _add(a, factor, b):
-    return [m + tf.cast(factor, m.dtype) * n for m, n in zip(a, b, strict=True)]
+    """Return a + factor * b, where None stands for 0 if there is another."""
+    pairs = [
+        (m, None if n is None else tf.cast(factor, n.dtype) * n) for m, n in zip(a, b, strict=True)
+    ]
+    return [n if m is None else m if n is None else m + n for m, n in pairs]

@@ -135,7 +135,9 @@ class KerasLearner(MetaLearner):
         self.one_output = tf.is_tensor(outputs) and outputs.shape[1:] == [1]
         self._loss = OutputLoss(loss, outputs)
         self._loss.check(y, outputs)
-        self.metrics = find_metrics(metrics, y, outputs)
+        #: Whether the loss takes the outputs for logits.
+        self.from_logits = self._loss.from_logits
+        self.metrics = find_metrics(metrics, y, outputs, self.from_logits)
 
     @property
     def variables(self) -> list[keras.Variable]:

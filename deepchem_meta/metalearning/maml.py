@@ -76,6 +76,10 @@ class MAML(MetaAlgorithm):
     ----------
     learner : MetaLearner
         As given.
+    learning_rate, optimization_steps, meta_batch_size
+        As given; they may be changed.
+    first_order : bool
+        As given.
     optimizer : Optimizer or keras.optimizers.Optimizer
         As given.
     model_dir : str
@@ -97,6 +101,7 @@ class MAML(MetaAlgorithm):
     """
 
     _why_rate_is_fixed: str | None = None  # set by relatives that cannot learn it
+    rates: Sequence[tf.Variable] = ()  # of relatives that learn many
 
     def __init__(
         self,
@@ -132,7 +137,7 @@ class MAML(MetaAlgorithm):
             )
         self._learned_rate = learned_rate
         self.learning_rate = learning_rate
-        self.first_order = check_flag("first_order", first_order)
+        check_flag("first_order", first_order)
         inner_optimizer = GradientDescent() if inner_optimizer is None else inner_optimizer
         if not isinstance(inner_optimizer, InnerOptimizer):
             raise TypeError(
@@ -144,7 +149,7 @@ class MAML(MetaAlgorithm):
         self._inner_options = {
             "optimizer": inner_optimizer,
             "clipnorm": inner_clipnorm,
-            "first_order": self.first_order,
+            "first_order": first_order,
             "recompute": check_flag("recompute", recompute),
         }
         adapts = choose_variables(learner, adapt_variables)
@@ -160,6 +165,16 @@ class MAML(MetaAlgorithm):
             **options,
         )
 
+    @property
+    def first_order(self) -> bool:
+        """Whether each step's gradient counts as a constant."""
+        return self._inner_options["first_order"]
+
+    @property
+    def steps_are_alike(self) -> bool:
+        """Whether no step depends on those before but by the values it starts from."""
+        return type(self._inner_options["optimizer"]) is GradientDescent
+
     def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
         """Return what is meta-learned besides the learner's variables."""
         return [] if self._learned_rate is None else [self._learned_rate]
@@ -171,6 +186,11 @@ class MAML(MetaAlgorithm):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
+        if self.rates:
+            raise ValueError(
+                "`learning_rate` is what the learned `rates` have started from; assign to these. "
+                f"Received: {value!r}"
+            )
         variable = as_variable(value)
         if variable is None:
             _check_rate(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -54,7 +54,7 @@ class MAMLPlusPlus(MAML):
         `total_steps` is over.
     derivative_annealing : bool, default True
         Leave second derivatives out in the first third of `total_steps`. It spares no time, since
-        one compiled function serves both.
+        one compiled function serves both; and they have to be finite there too.
     step_batch_norm : bool, default True
         BatchNormalization has moving averages, and learned scales and offsets, for each step. They
         do not adapt. For models of a `KerasLearner`.
@@ -103,7 +103,7 @@ class MAMLPlusPlus(MAML):
         reduction: str = "mean",
         **options: Any,
     ):
-        self.total_steps = check_count("total_steps", total_steps, minimum=1)
+        self._total_steps = check_count("total_steps", total_steps, minimum=1)
         self._learn_rates = check_flag("learn_rates", learn_rates)
         self._multi_step_loss = check_flag("multi_step_loss", multi_step_loss)
         self._derivative_annealing = check_flag("derivative_annealing", derivative_annealing)
@@ -125,6 +125,17 @@ class MAMLPlusPlus(MAML):
             own_state=self._norm.statistics,
             **options,
         )
+
+    @property
+    def total_steps(self) -> int:
+        """Meta-steps that the annealings are scaled to."""
+        return self._total_steps
+
+    @property
+    def steps_are_alike(self) -> bool:
+        """Whether no step depends on those before: not with rates or normalisation of each."""
+        parts = self.rates or self._norm.places
+        return super().steps_are_alike and not parts
 
     def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
         start = float(self.learning_rate)
@@ -185,10 +196,6 @@ class MAMLPlusPlus(MAML):
         count = len(self._model.variables)
         kept = self._norm.restore(after[:count], before)
         return [*super().changed_state(before, kept), *after[count:]]
-
-    def traced_choices(self) -> Hashable:
-        """Return those of `MAML`, and the length of the annealings."""
-        return super().traced_choices(), self.total_steps
 
     def _path(self, params, support, numbers, steps):
         """Return the values, and after them the statistics of each step, along the inner loop."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from deepchem_meta._checks import check_absent
 from deepchem_meta.engine.inner_optimizers import Adam
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
@@ -37,12 +38,12 @@ class Reptile(MAML):
     optimizer : Optimizer or keras.optimizers.Optimizer, default GradientDescent(1.0)
         Its rate is the paper's :math:`\epsilon`, which goes down to 0 there, linearly
         (`PolynomialDecay`).
-    inner_optimizer : InnerOptimizer, default Adam(beta_1=0)
+    inner_optimizer : InnerOptimizer, default Adam(beta_1=0, epsilon=1e-16)
         As in the paper.
     reduction : {"sum", "mean"}, default "mean"
         Of the differences over tasks.
     **options
-        Those of `MAML`, but for ``first_order``, which Reptile always is.
+        Those of `MAML`, but for ``first_order`` and ``recompute``.
 
     References
     ----------
@@ -52,7 +53,8 @@ class Reptile(MAML):
     Notes
     -----
     The paper draws a mini-batch of the task's data for each inner step. Here all steps are on the
-    support set, as in the other algorithms; the query set is scored and not trained on.
+    support set, as in the other algorithms; the query set is scored and not trained on. The moments
+    of Adam start from 0 in each task; in the authors' code the second ones go on from the last.
     """
 
     _why_rate_is_fixed = "Reptile has no gradient to learn it by"
@@ -70,6 +72,7 @@ class Reptile(MAML):
         reduction: str = "mean",
         **options: Any,
     ):
+        check_absent(options, "first_order", "recompute", reason="there is no meta-gradient")
         super().__init__(
             learner,
             learning_rate,
@@ -78,7 +81,7 @@ class Reptile(MAML):
             optimizer,
             model_dir,
             first_order=True,
-            inner_optimizer=Adam(beta_1=0.0) if inner_optimizer is None else inner_optimizer,
+            inner_optimizer=inner_optimizer or Adam(beta_1=0.0, epsilon=1e-16),
             reduction=reduction,
             **options,
         )

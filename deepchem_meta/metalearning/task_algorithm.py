@@ -28,6 +28,7 @@ class TaskAlgorithm:
     optimization_steps: int
     first_order: bool = False
     adapts_in_steps: bool = True
+    steps_are_alike: bool = False  # so that n steps are one step n times
 
     def adapt_task(
         self,

@@ -10,9 +10,9 @@ not run again, so a run that was cut off goes on.
 
 The number of steps of adaptation is chosen on tasks of the training classes (Omniglot), on training
 tasks (sinusoid) or on validation assays. These choose the number of meta-steps too, which are then
-taken on all assays but those of the test. Schedules that fall over the whole training (Reptile,
-MAML++) are set for the number of meta-steps that the time allows, by a fifth of the training
-beforehand.
+taken on all assays but those of the test; what Keras trains stops by itself. Schedules that fall
+over the whole training (Reptile, MAML++) are set for the number of meta-steps that the time allows,
+by a fifth of the training beforehand.
 """
 
 import argparse
@@ -102,7 +102,14 @@ def train_body(workload, make, source, clock):
     known.compile(keras.optimizers.Adam(1e-3), workload.loss)
     stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
     known.fit(
-        x[rows], y[rows], 128, 10**6, 0, [clock, stop], validation_split=0.1, sample_weight=weights
+        x[rows],
+        y[rows],
+        sample_weight=weights,
+        batch_size=128,
+        epochs=10**6,
+        validation_split=0.1,
+        callbacks=[clock, stop],
+        verbose=0,
     )
     algorithm = make(learner)
     if isinstance(algorithm, ml.FineTuning):

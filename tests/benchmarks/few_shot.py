@@ -49,9 +49,9 @@ def stepless(learner, tasks, cls=ml.ProtoNet, **options):
     return cls(learner, tasks, keras.optimizers.Adam(1e-3), seed=0, **options)
 
 
-def maml_plus_plus(learner, rate, steps, tasks, total):
+def maml_plus_plus(learner, rate, steps, tasks, total, **options):
     """MAML++ with all of its parts, three of which are scaled to the whole training."""
-    return ml.MAMLPlusPlus(learner, rate, steps, tasks, total_steps=total, seed=0)
+    return ml.MAMLPlusPlus(learner, rate, steps, tasks, total_steps=total, seed=0, **options)
 
 
 def reptile(learner, total, rate=1e-3, steps=5, tasks=5):
@@ -176,7 +176,7 @@ def sinusoid(shots, arguments):
         "ANIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.ANIL),
         "BOIL": part(maml, rate=0.01, steps=5, tasks=25, cls=ml.BOIL),
         "MetaSGD": part(maml, rate=0.01, steps=1, tasks=25, cls=ml.MetaSGD),
-        "MAMLPlusPlus": part(maml_plus_plus, rate=0.01, steps=5, tasks=25),
+        "MAMLPlusPlus": part(maml_plus_plus, rate=0.01, steps=5, tasks=25, inner_clipnorm=10.0),
         "ImplicitMAML": part(
             maml, rate=0.02, steps=10, tasks=25, cls=ml.ImplicitMAML, regularization=0.5
         ),

@@ -47,6 +47,15 @@ def test_gathered_rows_give_dense_gradients():
     np.testing.assert_allclose(found, [[1, 1], [0.8, 0.8], [1, 1]])
 
 
+def test_clipping_has_a_derivative_where_the_gradient_is_0():
+    """At the minimum of the support loss the derivative is that of a step without clipping."""
+    v = tf.Variable(0.0, dtype=tf.float64)
+    with tf.GradientTape() as tape:
+        (end,) = descend(lambda p: p[0] ** 2 / 2, [v], clipnorm=2.0)
+        loss = (end - 1) ** 2 / 2
+    assert float(tape.gradient(loss, v)) == pytest.approx(-0.9)
+
+
 def test_first_order_cuts_the_hessian():
     v = tf.Variable(1.0, dtype=tf.float64)
     for first_order, expected in ((True, 0.81), (False, 0.81 * 0.9**2)):

@@ -47,6 +47,15 @@ def test_adams_derivative_is_finite_where_the_gradient_is_0():
     assert np.isfinite(tape.gradient(direction, gradient)).all()
 
 
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_adam_has_float32_moments_for_16_bits(dtype):
+    """In bfloat16 beta_2 would be 1, in float16 epsilon 0."""
+    zero = tf.constant([0.0, 0.5], dtype)
+    for found in directions(Adam(), [zero] * 3):
+        assert found.dtype == dtype.as_numpy_dtype
+        np.testing.assert_allclose(found.astype("float32"), [0, 1], rtol=0.01)
+
+
 def test_the_base_is_abstract():
     with pytest.raises(NotImplementedError, match="must implement direction"):
         InnerOptimizer().direction([], (), 0)

@@ -119,6 +119,17 @@ class TestCompare:
         )
         assert found.optimization_steps == {"early": 2, "late": 2}
 
+    def test_rates_are_chosen_on_validation_too(self):
+        class Rated(Recorded):
+            def choose_rate(self, *given):
+                self.calls.append(("rate", *given))
+
+        rated = Rated({"loss": flat})
+        compare([rated], "tasks", validation="others", n_tasks=9, validation_tasks=5, seed=3)
+        assert rated.calls[-3] == ("rate", "others", 5, 4)
+        compare([rated], "tasks", n_tasks=9)
+        assert ("rate", "others", 5, 4) not in rated.calls[-2:]
+
     def test_steps_that_diverge_are_not_chosen(self):
         some = [Recorded({"loss": lambda s: np.where(s < 4, np.nan, s)})]
         found = compare(some, "tasks", validation="others", n_tasks=2)

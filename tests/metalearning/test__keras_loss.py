@@ -102,17 +102,30 @@ def test_as_many_targets_as_outputs():
     ],
 )
 def test_accuracy_is_the_one_that_fits(y, outputs, kind):
-    (metric,) = find_metrics(["accuracy"], y, outputs)
+    (metric,) = find_metrics(["accuracy"], y, outputs, False)
     assert type(metric) is kind and metric.name == "accuracy"
+
+
+@pytest.mark.parametrize(("from_logits", "expected"), [(False, 2 / 3), (True, 1.0)])
+def test_accuracy_of_one_output_divides_at_one_half_or_at_its_log_odds(from_logits, expected):
+    y, outputs = tf.constant([[0.0], [1.0], [1.0]]), tf.constant([[-0.2], [0.3], [0.9]])
+    (metric,) = find_metrics(["accuracy"], y, outputs, from_logits)
+    assert float(compute_metric(metric, y, outputs, None)) == pytest.approx(expected)
+    loss = keras.losses.BinaryCrossentropy(from_logits=from_logits)
+    assert OutputLoss(loss, outputs).from_logits == from_logits
 
 
 def test_metrics_have_the_name_they_are_given_by():
     given = ["mae", keras.metrics.mean_squared_error, keras.metrics.AUC(name="auc")]
-    assert [m.name for m in find_metrics(given, Y, OUTPUTS)] == ["mae", "mean_squared_error", "auc"]
+    assert [m.name for m in find_metrics(given, Y, OUTPUTS, False)] == [
+        "mae",
+        "mean_squared_error",
+        "auc",
+    ]
 
 
 def test_metrics_of_one_batch_leave_no_trace():
-    (metric,) = find_metrics(["mae"], Y, OUTPUTS)
+    (metric,) = find_metrics(["mae"], Y, OUTPUTS, False)
     for _ in range(2):
         found = compute_metric(metric, Y, OUTPUTS, WEIGHTS)
         assert float(found) == pytest.approx((0.2 + 3 * 0.1) / 4, rel=1e-6)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from learners import Classes, Quadratic, Sine, episodes, values
+from oracles import central_differences
 
 import deepchem_meta as dc
 from deepchem_meta import metalearning
@@ -61,6 +62,11 @@ MAKERS = {
 HEADS = ("ProtoNet", "MatchingNet", "RidgeRegressionHead", "ProtoMAML")
 OF_CLASSES = ("ProtoNet", "MatchingNet", "ProtoMAML")
 BASES = {"MetaAlgorithm", "EmbeddingAlgorithm"}
+# Whose meta-gradient is not that of the loss reported: each has oracles of its own.
+OTHER_GRADIENTS = ("Reptile", "ImplicitMAML", "FineTuning")
+OF_THE_LOSS = {"MAMLPlusPlus": {"multi_step_loss": False, "derivative_annealing": False}}
+NO_CHOICE = ("ANIL", "BOIL", "ProtoNet", "MatchingNet", "RidgeRegressionHead")
+SUMMED = ("MAML", "ANIL", "BOIL")
 # Plain `pytest` takes one of each kind through the tests that compile much.
 KINDS = ("MAML", "MAMLPlusPlus", "Reptile", "ProtoNet", "ProtoMAML")
 EACH_KIND = [
@@ -218,6 +224,43 @@ def test_nothing_is_traced_again(name, monkeypatch):
     monkeypatch.setattr(learner, "compute_model", None)
     monkeypatch.setattr(learner, "compute_embedding", None, raising=False)
     algorithm.fit(7)
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in OTHER_GRADIENTS])
+@pytest.mark.parametrize("part", [False, True])
+def test_meta_gradient_by_central_differences(name, part):
+    """With all variables adapting that the algorithm adapts, and with a part of them."""
+    learner = make_learner(name, dtype="float64", hidden=3)
+    options = OF_THE_LOSS.get(name, {})
+    if part and name in NO_CHOICE:
+        pytest.skip("has no choice of what adapts")
+    if part:
+        options = {**options, "adapt_variables": learner.variables[1:3]}
+    algorithm = make(name, learner, **options)
+    support, query = episodes(learner, 2)
+    result = algorithm.meta_gradient(support, query)
+    expected = central_differences(
+        lambda: algorithm.meta_gradient(support, query).loss, result.variables
+    )
+    tasks = 2 if name in SUMMED else 1  # the loss is a mean over tasks in any case
+    for found, other in zip(result.gradients, expected, strict=True):
+        found = np.zeros_like(other) if found is None else found
+        np.testing.assert_allclose(found, tasks * other, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", EACH_KIND)
+def test_on_one_batch_the_current_task_is_adapted_to_as_any(name):
+    learner = make_learner(name, dtype="float64")
+    learner.select_task()
+    batch = learner.get_batch()
+    learner.get_batch = lambda: batch
+    algorithm = make(name, learner)
+    adapted = algorithm.adapt(batch, 3)
+    expected = adapted.predict_on_batch(batch)
+    algorithm.train_on_current_task(3, restore=False)
+    for a, b in zip(learner.variables, adapted.variables, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert float(algorithm.predict_on_batch(batch)[0]) == pytest.approx(float(expected[0]))
 
 
 @pytest.mark.parametrize("name", EACH_KIND)

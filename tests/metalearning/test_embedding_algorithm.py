@@ -101,14 +101,74 @@ def test_assays_get_log_odds(algorithm):
     assert float(loss(query[1], log_odds)) == pytest.approx(float(loss_value), rel=1e-4)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_accuracy_and_outputs_where_the_loss_is_of_probabilities(algorithm):
+    """They are probabilities, of which the accuracy is that at one half."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 5)).astype("float32")
+    y = (x @ rng.normal(size=(5, 4)) > 0.5).astype("float32")
+    tasks = AssayTasks(x, y, shots=6, queries=6, balanced=False)
+    accuracies = []
+    for activation in (None, "sigmoid"):
+        keras.utils.set_random_seed(0)
+        dense = keras.layers.Dense
+        model = keras.Sequential([dense(8, "tanh", name="hidden"), dense(1, activation)])
+        loss = keras.losses.BinaryCrossentropy(from_logits=activation is None)
+        learner = KerasLearner(model, loss, tasks, metrics=["accuracy"], embedding="hidden")
+        trained = algorithm(learner)
+        accuracies.append(trained.evaluate(tasks, n_tasks=8).mean["accuracy"][0])
+        support, query = (
+            tuple(array[0] for array in part) for part in tasks.sample(1, np.random.default_rng(1))
+        )
+        found = trained.adapt(support).predict(query[0]).numpy()
+        outputs = found if activation is None else np.log(found / (1 - found))
+        if activation is None:
+            expected = outputs
+        right = np.mean((outputs > 0) == query[1])
+        (metric,) = learner.compute_metrics(query, tf.constant(found)).values()
+        assert float(metric) == pytest.approx(right)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
+    assert accuracies[0] == pytest.approx(accuracies[1])
+
+
 def test_a_class_that_the_support_set_lacks_is_never_predicted():
+    """Its probability is that of float64's epsilon, so that such an example costs 36.04."""
     learner = Classes()
     learner.select_task()
     x, y = learner.get_batch()
     kept = y != 1
     for algorithm in ALGORITHMS:
-        logits = algorithm(learner, ways=3).adapt([x[kept], y[kept]]).predict([x, y])
+        adapted = algorithm(learner, ways=3).adapt([x[kept], y[kept]])
+        logits = adapted.predict([x, y])
         assert not (np.argmax(logits, axis=1) == 1).any()
+        loss, _ = adapted.predict_on_batch([x[~kept], y[~kept]])
+        assert 36.0 < float(loss) < 37.2
+
+
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_targets_that_are_no_class_of_a_task(wrong):
+    learner = Classes()
+    learner.select_task()
+    x, y = learner.get_batch()
+    y[0] = wrong
+    learner.get_batch = lambda: [x, y]
+    for algorithm in ALGORITHMS:
+        with pytest.raises(ValueError, match="numbers of classes, from 0 to ways - 1 = 2"):
+            algorithm(learner, ways=3).fit(1)
+
+
+def test_the_head_goes_with_what_it_was_made_from():
+    learner = Classes()
+    algorithm = ProtoNet(learner, ways=3)
+    learner.select_task()
+    algorithm.fit(1)
+    algorithm.train_on_current_task()
+    algorithm.predict_on_batch(learner.get_batch())
+    for change in (lambda: algorithm.fit(1), algorithm.restore):
+        algorithm.train_on_current_task()
+        change()
+        with pytest.raises(ValueError, match="needs a head"):
+            algorithm.predict_on_batch(learner.get_batch())
 
 
 def test_regularisation_losses_of_layers_count():

@@ -1,10 +1,13 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Quadratic, Sine, episodes
+from learners import Function, Quadratic, Sine, episodes
+from oracles import central_differences
 
-from deepchem_meta.metalearning import ImplicitMAML
+from deepchem_meta.metalearning import MAML, ImplicitMAML, KerasLearner
 from deepchem_meta.metalearning.implicit_maml import conjugate_gradients
+from deepchem_meta.tasks import FewShotClassificationTasks
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
@@ -62,6 +65,104 @@ def test_central_differences_of_a_net_where_the_inner_loop_has_converged():
         losses.append(algorithm.meta_gradient(support, query).loss)
     along = sum(np.sum(g * m) for g, m in zip(found, moves, strict=True))
     assert along == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-5)
+
+
+class Mixed(Function):
+    """Support loss |M v - c|^2 / 2 of one vector v of several variables, and a query loss of some.
+
+    Which of the variables adapt, and which are meta-learned, is up to the test.
+    """
+
+    def __init__(self, dtypes=("float64",) * 3):
+        rng = np.random.default_rng(3)
+        factor = rng.normal(size=(5, 5))
+        self.matrix = factor @ factor.T / 5 + np.eye(5)
+        self.center, self.aim = rng.normal(size=(2, 5))
+        variables = [
+            tf.Variable(rng.normal(size=size), dtype=dtype)
+            for size, dtype in zip((2, 2, 1), dtypes, strict=True)
+        ]
+        super().__init__(variables, None)
+
+    def whole(self, variables):
+        return tf.concat([tf.cast(v, tf.float64) for v in variables], 0)
+
+    def compute_model(self, inputs, variables, training):
+        (part,) = inputs
+        v = self.whole(variables)
+        support = tf.tensordot(v, tf.linalg.matvec(self.matrix, v), 1) / 2 - tf.tensordot(
+            v, self.center, 1
+        )
+        query = tf.reduce_sum((v[:4] - self.aim[:4]) ** 2)  # without the last variable
+        return tf.where(part[0] > 0, query, support), [v]
+
+
+@pytest.mark.parametrize("adapting", [(0, 1, 2), (0, 2), (1,)])
+def test_exact_gradient_where_some_variables_do_not_adapt(adapting):
+    """Those that do not shift the minimum; the last one counts in the support loss alone."""
+    learner, regularization = Mixed(), 0.7
+    options = {"regularization": regularization, "cg_steps": 5, **PLAIN}
+    chosen = [learner.variables[index] for index in adapting]
+    algorithm = ImplicitMAML(learner, 0.3, 200, adapt_variables=chosen, **options)
+    sizes = np.repeat([0, 1, 2], [2, 2, 1])
+    moves = np.isin(sizes, adapting)
+
+    def loss():
+        v = np.concatenate([value.numpy() for value in learner.variables])
+        m, c = learner.matrix, learner.center
+        pulled = m[np.ix_(moves, moves)] + regularization * np.eye(moves.sum())
+        right = c[moves] - m[np.ix_(moves, ~moves)] @ v[~moves] + regularization * v[moves]
+        v[moves] = np.linalg.solve(pulled, right)
+        return np.sum((v[:4] - learner.aim[:4]) ** 2)
+
+    batches = [np.zeros((1, 1))], [np.ones((1, 1))]
+    result = algorithm.meta_gradient(*batches)
+    assert result.loss == pytest.approx(loss(), rel=1e-8)
+    for found, expected in zip(
+        result.gradients, central_differences(loss, learner.variables), strict=True
+    ):
+        found = np.zeros_like(expected) if found is None else found
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_variables_of_two_dtypes():
+    gradients = []
+    for dtypes in (("float64",) * 3, ("float64", "float32", "float64")):
+        algorithm = ImplicitMAML(Mixed(dtypes), 0.3, 40, regularization=0.7, **PLAIN)
+        gradients.append(algorithm.meta_gradient([np.zeros((1, 1))], [np.ones((1, 1))]).gradients)
+    for a, b in zip(*gradients, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def implicit_and_maml(model, x, y, batch_norm):
+    """Return the meta-gradients of both without a step, and so strong a pull that H is lost."""
+    tasks = FewShotClassificationTasks(x, y, ways=2, shots=2, queries=2)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    learner = KerasLearner(model, loss, tasks, batch_norm=batch_norm)
+    support, query = tasks.sample(2, np.random.default_rng(0))
+    options = {"optimization_steps": 0, "reduction": "mean", **PLAIN}
+    implicit = ImplicitMAML(learner, regularization=1e9, **options)
+    return [
+        algorithm.meta_gradient(support, query).gradients
+        for algorithm in (implicit, MAML(learner, **options))
+    ]
+
+
+@pytest.mark.parametrize("batch_norm", ["transductive", "support", "running"])
+def test_the_gradient_goes_through_the_statistics_of_batch_normalization(batch_norm):
+    x, y = np.random.default_rng(0).normal(size=(16, 3)), np.arange(16) % 4
+    dense = [keras.layers.Dense(size, dtype="float64") for size in (4, 2)]
+    norm = keras.layers.BatchNormalization(dtype="float64")
+    model = keras.Sequential([dense[0], norm, dense[1]])
+    for a, b in zip(*implicit_and_maml(model, x, y, batch_norm), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_a_model_with_an_embedding_layer():
+    x, y = np.random.default_rng(0).integers(0, 9, size=(16, 3)), np.arange(16) % 4
+    layers = [keras.layers.Embedding(9, 4), keras.layers.Flatten(), keras.layers.Dense(2)]
+    for a, b in zip(*implicit_and_maml(keras.Sequential(layers), x, y, "running"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from learners import Quadratic, episodes
 
-from deepchem_meta.metalearning import MetaSGD
+from deepchem_meta.metalearning import MAMLPlusPlus, MetaSGD
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
@@ -47,3 +47,11 @@ def test_rates_are_learned_saved_and_used(tmp_path):
 def test_a_variable_as_rate():
     with pytest.raises(TypeError, match="the rate of each weight starts"):
         MetaSGD(Quadratic(), tf.Variable(0.1))
+
+
+@pytest.mark.parametrize("algorithm", [MetaSGD, MAMLPlusPlus])
+def test_the_rate_that_others_started_from_cannot_be_changed(algorithm):
+    made = algorithm(Quadratic(), 0.1)
+    with pytest.raises(ValueError, match="assign to these"):
+        made.learning_rate = 0.2
+    assert made.learning_rate == 0.1

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from learners import Quadratic, episodes
 
-from deepchem_meta.metalearning import Reptile
+from deepchem_meta.metalearning import FineTuning, ImplicitMAML, Reptile
 from deepchem_meta.metalearning.inner_optimizers import GradientDescent
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
@@ -38,6 +38,13 @@ def test_a_step_with_rate_1_is_the_mean_of_the_adapted_weights():
     ]
     algorithm.train_on_batch(support, query)
     np.testing.assert_allclose(learner.v, np.mean(adapted, axis=0), rtol=1e-10)
+
+
+@pytest.mark.parametrize("algorithm", [Reptile, ImplicitMAML, FineTuning])
+@pytest.mark.parametrize("option", ["first_order", "recompute"])
+def test_options_of_a_meta_gradient_through_the_steps(algorithm, option):
+    with pytest.raises(TypeError, match=f"`{option}` must not be given"):
+        algorithm(Quadratic(), **{option: True})
 
 
 def test_a_variable_as_rate():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from learners import Function, Quadratic, episodes
 
-from deepchem_meta.metalearning import MAML, KerasLearner
+from deepchem_meta.metalearning import MAML, FineTuning, KerasLearner
 from deepchem_meta.tasks import SinusoidTasks
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
@@ -68,6 +68,15 @@ def test_without_labels_on_a_keras_model():
     one, other = (maml.adapt((x, y)).predict(x) for y in (np.zeros_like(x), 9 + x))
     np.testing.assert_array_equal(one, other)
     assert np.mean(np.square(one)) < np.mean(np.square(maml.adapt((x, x), 0).predict(x)))
+
+
+def test_fine_tuning_trains_on_the_learners_own_loss():
+    found = []
+    for kind in (Quadratic, Learned):
+        learner = kind()
+        algorithm = FineTuning(learner, **PLAIN)
+        found.append(algorithm.meta_gradient(*episodes(learner, 2)).gradients[0])
+    np.testing.assert_allclose(*found, rtol=1e-12)
 
 
 def test_it_must_be_a_loss():
