@@ -69,7 +69,7 @@ def compare(
     fit_seconds : float, optional
         Train them for so many seconds each instead, compilation included, which is not cut short;
         nor is a compiled call of about a quarter of a second. Schedules over the whole training
-        (`MAMLPlusPlus`, the falling rate of `Reptile`) must be set for as many meta-steps as fit in.
+        (`MAMLPlusPlus`, a falling rate of `Reptile`) must be set for as many meta-steps as fit in.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def compare(
         steps = getattr(algorithm, "optimization_steps", 0)
         if validation is not None:
             if callable(getattr(algorithm, "choose_rate", None)):
-                algorithm.choose_rate(validation, validation_tasks, seed + 1)
+                algorithm.choose_rate(validation, validation_tasks, seed + 1, metric)
             found = algorithm.evaluate(
                 validation,
                 n_tasks=validation_tasks,

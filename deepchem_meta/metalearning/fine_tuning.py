@@ -13,6 +13,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.evaluation import Evaluation
+from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.models.optimizers import Adam
 
@@ -109,20 +110,29 @@ class FineTuning(MAML):
         *args: Any,
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         validation: Any = None,
+        save_best: str | None = None,
         **options: Any,
     ) -> keras.callbacks.History:
         """Train on all tasks together, then choose the rate of adaptation.
 
         Parameters and result are those of `MAML.fit`. The rate is chosen on `validation` or,
         without it, on tasks of the kind that was trained on, if the learner has a source of them;
-        with `validation` at the end of each epoch too.
+        with `validation` at the end of each epoch, and by the score that `save_best` names.
         """
+        self._rate_metric = "loss" if save_best is None else save_best.removeprefix("val_")
         tasks = getattr(self.learner, "tasks", None)
         callbacks = list(callbacks or [])
         if validation is None and tasks is not None:
             choose = lambda logs: self.choose_rate(tasks)  # noqa: E731
             callbacks.append(keras.callbacks.LambdaCallback(on_train_end=choose))
-        return super().fit(steps, *args, callbacks=callbacks, validation=validation, **options)
+        return super().fit(
+            steps,
+            *args,
+            callbacks=callbacks,
+            validation=validation,
+            save_best=save_best,
+            **options,
+        )
 
     def validate(self, tasks: Any, n_tasks: int) -> Evaluation:
         """Choose the rate of adaptation on held-out tasks, and score them at it.
@@ -130,11 +140,13 @@ class FineTuning(MAML):
         Parameters and result are those of `MetaAlgorithm.validate`. So the best checkpoint has the
         rate that made it the best.
         """
-        self.choose_rate(tasks, n_tasks)
+        self.choose_rate(tasks, n_tasks, metric=self._rate_metric)
         return super().validate(tasks, n_tasks)
 
-    def choose_rate(self, tasks: Any, n_tasks: int = 100, seed: int = 0) -> float:
-        """Take the rate after whose steps the mean query loss is lowest.
+    def choose_rate(
+        self, tasks: Any, n_tasks: int = 100, seed: int = 0, metric: str = "loss"
+    ) -> float:
+        """Take the rate after whose steps the mean query loss, or another metric, is best.
 
         Parameters
         ----------
@@ -144,26 +156,39 @@ class FineTuning(MAML):
             Tasks to adapt to.
         seed : int, default 0
             What they are drawn from.
+        metric : str, default "loss"
+            "loss", or the name of a metric or score that `evaluate` gives. The loss also counts how
+            sure predictions are: where ranking or accuracy matters, choose by these.
 
         Returns
         -------
         float
             The rate, which `learning_rate` is from now on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described. The rate stays as it was then.
         """
         check_count("n_tasks", n_tasks, minimum=1)
         if len(self._candidates) == 1:
             return self.learning_rate
-        losses, before = {}, self.learning_rate
+        means, before = {}, self.learning_rate
         try:
             for rate in self._candidates:
                 self.learning_rate = rate
                 steps = (self.optimization_steps,)
                 found = self.evaluate(tasks, n_tasks=n_tasks, optimization_steps=steps, seed=seed)
-                losses[rate] = float(found.mean["loss"][0])
+                if metric not in found.mean:
+                    raise ValueError(
+                        f"`metric` must be one of {list(found.mean)}. Received: metric={metric!r}"
+                    )
+                means[rate] = float(found.mean[metric][0])
         finally:
             self.learning_rate = before
-        finite = {rate: loss for rate, loss in losses.items() if np.isfinite(loss)}
-        self.learning_rate = min(finite or losses, key=losses.get)
+        finite = {rate: mean for rate, mean in means.items() if np.isfinite(mean)}
+        best = min if smaller_is_better(metric) else max
+        self.learning_rate = best(finite or means, key=means.get)
         return self.learning_rate
 
     def objective(

@@ -113,7 +113,7 @@ def train_body(workload, make, source, clock):
     )
     algorithm = make(learner)
     if isinstance(algorithm, ml.FineTuning):
-        algorithm.choose_rate(workload.choose, workload.n_choose)
+        algorithm.choose_rate(workload.choose, workload.n_choose, metric=workload.metric)
     return algorithm, clock.steps
 
 

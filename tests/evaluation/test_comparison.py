@@ -126,9 +126,9 @@ class TestCompare:
 
         rated = Rated({"loss": flat})
         compare([rated], "tasks", validation="others", n_tasks=9, validation_tasks=5, seed=3)
-        assert rated.calls[-3] == ("rate", "others", 5, 4)
+        assert rated.calls[-3] == ("rate", "others", 5, 4, "loss")
         compare([rated], "tasks", n_tasks=9)
-        assert ("rate", "others", 5, 4) not in rated.calls[-2:]
+        assert ("rate", "others", 5, 4, "loss") not in rated.calls[-2:]
 
     def test_steps_that_diverge_are_not_chosen(self):
         some = [Recorded({"loss": lambda s: np.where(s < 4, np.nan, s)})]

@@ -51,6 +51,23 @@ def test_a_rate_that_diverges_is_not_taken():
     assert algorithm.choose_rate(Centers()) == pytest.approx(0.3)
 
 
+def test_a_rate_chosen_by_another_metric():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    learner = KerasLearner(model, "mse", SinusoidTasks(5, 5), metrics=["mae"])
+    algorithm = FineTuning(learner, (0.001, 0.01), 3, **PLAIN)
+    means = []
+    for rate in (0.001, 0.01):
+        algorithm.learning_rate = rate
+        found = algorithm.evaluate(learner.tasks, n_tasks=50, optimization_steps=(3,))
+        means.append(found.mean["mae"][0])
+    expected = (0.001, 0.01)[int(np.argmin(means))]
+    assert algorithm.choose_rate(learner.tasks, 50, metric="mae") == pytest.approx(expected)
+    with pytest.raises(ValueError, match="`metric` must be one of"):
+        algorithm.choose_rate(learner.tasks, 5, metric="auc")
+    assert algorithm.learning_rate == pytest.approx(expected)
+
+
 def test_fit_chooses_the_rate_and_saves_it(tmp_path):
     def build():
         keras.utils.set_random_seed(0)
