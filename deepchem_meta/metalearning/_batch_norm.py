@@ -10,9 +10,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["MODES", "batch_norm_mode", "exact_moments"]
+__all__ = ["MODES", "batch_norm_layers", "batch_norm_mode", "exact_moments"]
 
 MODES = ("transductive", "support", "running")
+
+
+def batch_norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the layers of BatchNormalization of a model, inner ones included."""
+    layers = model._flatten_layers()
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 @contextlib.contextmanager

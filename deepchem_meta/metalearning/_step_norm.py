@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.metalearning._batch_norm import batch_norm_layers
 
 __all__ = ["StepNorm"]
 
@@ -36,11 +37,9 @@ class StepNorm:
 
     def __init__(self, learner: Any, steps: int):
         self._steps = steps
-        layers = [
-            layer
-            for layer in getattr(getattr(learner, "model", None), "_flatten_layers", list)()
-            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-        ]
+        model = getattr(learner, "model", None)
+        known = batch_norm_layers(model) if isinstance(model, keras.Model) else []
+        layers = [layer for layer in known if layer.trainable]
         weights = {id(as_variable(weight)): weight for layer in layers for weight in layer.weights}
         variables = LearnerModel(learner).variables if layers else []
         self.places = {

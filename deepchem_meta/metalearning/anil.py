@@ -11,7 +11,18 @@ from deepchem_meta.metalearning.maml import MAML
 __all__ = ["ANIL", "BOIL"]
 
 
-class ANIL(MAML):
+class _PartMAML(MAML):
+    """MAML that adapts the head of a network, or what is not the head."""
+
+    _adapts_head: bool
+
+    def __init__(self, learner: Any, *args: Any, head: Any = None, **options: Any):
+        in_head, in_body = _parts(learner, head)
+        adapts = in_head if self._adapts_head else in_body
+        super().__init__(learner, *args, adapt_variables=adapts, **options)
+
+
+class ANIL(_PartMAML):
     """ANIL, "almost no inner loop": MAML that adapts the head of a network alone.
 
     The body below it is meta-learned, and the same for all tasks.
@@ -26,7 +37,8 @@ class ANIL(MAML):
         Which variables the head has, as `MAML` takes ``adapt_variables``. By default those of the
         last layer of a `KerasLearner`'s model that has trainable weights; other learners must say.
     **options
-        Those of `MAML`, but for ``adapt_variables``.
+        Those of `MAML`, but for ``adapt_variables``. Meta-gradients are summed over tasks, unless
+        ``reduction="mean"``.
 
     References
     ----------
@@ -34,12 +46,10 @@ class ANIL(MAML):
     Effectiveness of MAML", ICLR 2020, https://arxiv.org/abs/1909.09157
     """
 
-    def __init__(self, learner: Any, *args: Any, head: Any = None, **options: Any):
-        adapts = _parts(learner, head)[0]
-        super().__init__(learner, *args, adapt_variables=adapts, **options)
+    _adapts_head = True
 
 
-class BOIL(MAML):
+class BOIL(_PartMAML):
     """BOIL, "body only in inner loop": MAML that adapts all but the head of a network.
 
     The head is meta-learned, and the same for all tasks, so that the body has to change what it
@@ -54,7 +64,8 @@ class BOIL(MAML):
     head : str or layer, or list of variables, layers and str, optional
         As in `ANIL`.
     **options
-        Those of `MAML`, but for ``adapt_variables``.
+        Those of `MAML`, but for ``adapt_variables``. Meta-gradients are summed over tasks, unless
+        ``reduction="mean"``.
 
     References
     ----------
@@ -62,9 +73,7 @@ class BOIL(MAML):
     https://arxiv.org/abs/2008.08882
     """
 
-    def __init__(self, learner: Any, *args: Any, head: Any = None, **options: Any):
-        adapts = _parts(learner, head)[1]
-        super().__init__(learner, *args, adapt_variables=adapts, **options)
+    _adapts_head = False
 
 
 def _parts(learner: Any, head: Any) -> tuple[list, list]:

@@ -15,6 +15,7 @@ from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.task_algorithm import TaskObjective
 from deepchem_meta.models.optimizers import Adam
 
 __all__ = ["FineTuning"]
@@ -197,11 +198,11 @@ class FineTuning(MAML):
         support: TaskBatch,
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    ) -> TaskObjective:
         """Return the mean of the losses on both batches, without adaptation."""
         one, params = support.own_loss_and_state(params)
         other, final = query.loss_and_state(params)
-        return (one + other) / 2, other, final
+        return TaskObjective((one + other) / 2, other, final)
 
     def changed_state(
         self, before: list[tf.Tensor], after: list[tf.Tensor]

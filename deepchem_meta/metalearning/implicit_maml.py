@@ -11,6 +11,7 @@ from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import Adam
 
 __all__ = ["ImplicitMAML"]
@@ -118,7 +119,7 @@ class ImplicitMAML(MAML):
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
+    ) -> TaskGradient:
         """Return the query loss after adaptation, and `scale` times its implicit gradient.
 
         Parameters and result are those of `MetaAlgorithm.task_gradient`.
@@ -140,7 +141,8 @@ class ImplicitMAML(MAML):
         if any(gradient is not None for gradient in gradients[: len(moved)]):
             gradients = self._implicit(support, adapted, moved, fixed, gradients)
         found = dict(zip((*moved, *fixed), gradients, strict=True))
-        return loss, [found[index] for index in learned], self.changed_state(params, final)
+        in_order = [found[index] for index in learned]
+        return TaskGradient(loss, in_order, self.changed_state(params, final))
 
     def _implicit(self, support, adapted, moved, fixed, gradients):
         """Return the implicit gradients by the values that moved, and by those that did not.
@@ -219,7 +221,10 @@ def _dense(gradient):
 
 
 def conjugate_gradients(product, right, steps):
-    """Solve ``product(x) = right`` for a positive definite, linear `product`.
+    """Solve ``product(x) = right`` for a symmetric, linear `product`.
+
+    Along a direction without positive curvature there is no minimum to go to: the steps end there,
+    as in truncated Newton methods, and if it is the first one, x is `right`.
 
     Parameters
     ----------
@@ -237,9 +242,14 @@ def conjugate_gradients(product, right, steps):
     x = [tf.zeros_like(part) for part in right]
     residual = direction = list(right)
     squared = _dot(residual, residual)
-    for _ in range(steps):
+    positive = tf.constant(True)
+    for step in range(steps):
         bent = product(direction)
-        length = tf.math.divide_no_nan(squared, _dot(direction, bent))
+        curvature = _dot(direction, bent)
+        positive &= curvature > 0
+        if step == 0:
+            x = [tf.where(positive, zero, part) for zero, part in zip(x, right, strict=True)]
+        length = tf.where(positive, tf.math.divide_no_nan(squared, curvature), 0.0)
         x = _add(x, length, direction)
         residual = _add(residual, -length, bent)
         before, squared = squared, _dot(residual, residual)

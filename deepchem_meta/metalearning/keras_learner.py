@@ -12,7 +12,12 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_option
 from deepchem_meta.engine.model import flat_features
-from deepchem_meta.metalearning._batch_norm import MODES, batch_norm_mode, exact_moments
+from deepchem_meta.metalearning._batch_norm import (
+    MODES,
+    batch_norm_layers,
+    batch_norm_mode,
+    exact_moments,
+)
 from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning.learner import MetaLearner
@@ -125,11 +130,7 @@ class KerasLearner(MetaLearner):
         if not self._trainable:
             raise ValueError("`model` must have trainable weights. Received: a model with none.")
         self._seeds = [i for i, v in enumerate(self.variables) if v.name == _SEED]
-        self._batch_norms = [
-            layer
-            for layer in model._flatten_layers()
-            if isinstance(layer, keras.layers.BatchNormalization)
-        ]
+        self._batch_norms = batch_norm_layers(model)
         self._embedder = self._find_embedder(embedding)
         #: Whether the model has a single output, the log-odds of two classes or one number.
         self.one_output = tf.is_tensor(outputs) and outputs.shape[1:] == [1]
@@ -419,7 +420,7 @@ class KerasLearner(MetaLearner):
                 f"embedding={layer!r} for a {type(self.model).__name__} with the layers "
                 f"{list(found)}"
             )
-        return keras.Model(self.model.inputs, found[layer].output)
+        return _model_up_to(found[layer], self.model.inputs)
 
     def _call(self, model, x, variables, training, role, key, weights, batch_norm=None):
         """Return (outputs, variables with the state after the call, losses of layers)."""
@@ -457,6 +458,17 @@ class KerasLearner(MetaLearner):
                 f"Received: {type(self.model).__name__}: {error}"
             ) from error
         return copy
+
+
+def _model_up_to(layer: keras.layers.Layer, inputs: Any) -> keras.Model:
+    """Return the model from `inputs` to the output of a layer, which other models may share."""
+    *others, last = [node.output_tensors for node in layer._inbound_nodes]
+    for outputs in others:
+        try:
+            return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs)
+        except ValueError:  # not connected: that is the layer's output in another model
+            continue
+    return keras.Model(inputs, last[0] if len(last) == 1 else last)
 
 
 def _seeds(key: tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -14,6 +14,7 @@ from deepchem_meta.engine.inner_loop import descend_path
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 from deepchem_meta.metalearning._step_norm import StepNorm
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.task_algorithm import TaskObjective
 
 __all__ = ["MAMLPlusPlus"]
 
@@ -174,20 +175,21 @@ class MAMLPlusPlus(MAML):
         support: TaskBatch,
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    ) -> TaskObjective:
         """Return the weighted query losses after each step, the last one, and the state."""
         steps = self.optimization_steps
         *path, last = self._path(params, support, numbers, steps)
         loss, last = self._query_loss(last, support, query, steps)
         if not (self._multi_step_loss and steps > 1):
-            return loss, loss, last
+            return TaskObjective(loss, loss, last)
         earlier = [
             self._query_loss(values, support, query, step)[0]
             for step, values in enumerate(path[1:], start=1)
         ]
         progress = tf.cast(query.meta_step, loss.dtype) / (self.total_steps / 10)
         weight = tf.maximum(1 - progress, 0) / steps
-        return weight * tf.add_n(earlier) + (1 - weight * (steps - 1)) * loss, loss, last
+        objective = weight * tf.add_n(earlier) + (1 - weight * (steps - 1)) * loss
+        return TaskObjective(objective, loss, last)
 
     def changed_state(
         self, before: list[tf.Tensor], after: list[tf.Tensor]

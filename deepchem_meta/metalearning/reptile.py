@@ -10,6 +10,7 @@ from deepchem_meta._checks import check_absent
 from deepchem_meta.engine.inner_optimizers import Adam
 from deepchem_meta.engine.model import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
+from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import GradientDescent
 
 __all__ = ["Reptile"]
@@ -92,7 +93,7 @@ class Reptile(MAML):
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
+    ) -> TaskGradient:
         """Return the query loss after adaptation, and `scale` times the way back from there.
 
         Parameters and result are those of `MetaAlgorithm.task_gradient`. The difference is None
@@ -106,4 +107,5 @@ class Reptile(MAML):
             for before, after, adapts in zip(params, adapted, self._adapts, strict=True)
         ]
         learned = zip(differences, self._model.learned, strict=True)
-        return loss, [d for d, learn in learned if learn], self.changed_state(params, final)
+        gradients = [difference for difference, learn in learned if learn]
+        return TaskGradient(loss, gradients, self.changed_state(params, final))

@@ -60,8 +60,7 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
 
     Notes
     -----
-    Sample weights count as in scikit-learn's `Ridge`. The paper's head has no intercept, and its
-    logits have a learned offset; with as many examples of each class both come to the same.
+    Sample weights count as in scikit-learn's `Ridge`. The paper's head has no intercept.
     """
 
     adapts_in_steps = False

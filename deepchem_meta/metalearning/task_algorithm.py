@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import LearnerModel, TaskBatch
 
-__all__ = ["TaskAlgorithm"]
+__all__ = ["TaskAlgorithm", "TaskGradient", "TaskObjective"]
+
+
+class TaskObjective(NamedTuple):
+    """What a task adds to what the optimizer minimises.
+
+    Attributes
+    ----------
+    objective : scalar tf.Tensor
+        What is minimised.
+    loss : scalar tf.Tensor
+        The query loss after adaptation, to be reported.
+    final : list of tf.Tensor
+        The values with the model's state as the task leaves it.
+    """
+
+    objective: tf.Tensor
+    loss: tf.Tensor
+    final: list[tf.Tensor]
+
+
+class TaskGradient(NamedTuple):
+    """The meta-gradient of one task.
+
+    Attributes
+    ----------
+    loss : scalar tf.Tensor
+        The query loss after adaptation.
+    gradients : list of tf.Tensor or None
+        By the meta-learned variables; None where there is none.
+    state : list of tf.Tensor or None
+        What `TaskAlgorithm.changed_state` returns.
+    """
+
+    loss: tf.Tensor
+    gradients: list[tf.Tensor | None]
+    state: list[tf.Tensor | None]
 
 
 class TaskAlgorithm:
@@ -74,7 +110,7 @@ class TaskAlgorithm:
         support: TaskBatch,
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    ) -> TaskObjective:
         """Return what a task adds to what the optimizer minimises, by default the query loss.
 
         Parameters
@@ -86,17 +122,13 @@ class TaskAlgorithm:
 
         Returns
         -------
-        objective : scalar tf.Tensor
-        loss : scalar tf.Tensor
-            The query loss after adaptation, to be reported.
-        final : list of tf.Tensor
-            The values with the model's state after it.
+        TaskObjective
         """
         adapted = self._adapt(params, support, numbers, self.optimization_steps)
         if not self.first_order:
             check_second_derivatives()
         loss, final = self.query_loss(adapted, query)
-        return loss, loss, final
+        return TaskObjective(loss, loss, final)
 
     def predict_task(
         self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]
@@ -117,7 +149,7 @@ class TaskAlgorithm:
         query: TaskBatch,
         numbers: dict[str, tf.Tensor],
         scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None], list[tf.Tensor | None]]:
+    ) -> TaskGradient:
         """Return a task's query loss after adaptation, and the gradient of `scale` times it.
 
         Parameters
@@ -131,11 +163,7 @@ class TaskAlgorithm:
 
         Returns
         -------
-        loss : scalar tf.Tensor
-        gradients : list of tf.Tensor or None
-            By the meta-learned variables; None where there is none.
-        state : list of tf.Tensor or None
-            What `changed_state` returns.
+        TaskGradient
         """
         with tf.GradientTape() as tape:
             params = self._model.values()
@@ -143,7 +171,7 @@ class TaskAlgorithm:
             scaled = objective * tf.cast(scale, objective.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return loss, gradients, self.changed_state(params, final)
+        return TaskGradient(loss, gradients, self.changed_state(params, final))
 
     def changed_state(
         self, before: list[tf.Tensor], after: list[tf.Tensor]

@@ -54,15 +54,17 @@ def maml_plus_plus(learner, rate, steps, tasks, total, **options):
     return ml.MAMLPlusPlus(learner, rate, steps, tasks, total_steps=total, seed=0, **options)
 
 
-def reptile(learner, total, rate=1e-3, steps=5, tasks=5):
+def reptile(learner, total, rate=1e-3, steps=5, tasks=5, **options):
     """Reptile with the paper's settings, whose meta-rate falls linearly."""
     falling = keras.optimizers.schedules.PolynomialDecay(1.0, total, 0.0)
-    return ml.Reptile(learner, rate, steps, tasks, keras.optimizers.SGD(falling), seed=0)
+    optimizer = keras.optimizers.SGD(falling)
+    return ml.Reptile(learner, rate, steps, tasks, optimizer, seed=0, **options)
 
 
-def tuned_body(learner, rates, steps, **options):
-    """Adapt a body that Keras trained, with a new head, by gradient descent."""
-    return ml.FineTuning(learner, rates, steps, seed=0, **options)
+def tuned_head(learner):
+    """Adapt a new head on a body that Keras trained, by gradient descent."""
+    head = learner.model.layers[-1]
+    return ml.FineTuning(learner, (0.003, 0.03, 0.3), 20, seed=0, adapt_variables=head)
 
 
 def logistic_head(learner):
@@ -93,7 +95,7 @@ UNTRAINED = (estimator, cubic)
 # Those whose schedules must know how many meta-steps there will be.
 SCHEDULED = (maml_plus_plus, reptile)
 # Those whose body is trained by Keras on all classes or assays at once.
-PRETRAINED = (tuned_body, logistic_head)
+PRETRAINED = (tuned_head, logistic_head)
 
 
 # The tasks.
@@ -138,7 +140,7 @@ def omniglot(ways, arguments):
         "ProtoNet": part(stepless, tasks=2),
         "MatchingNet": part(stepless, tasks=2, cls=ml.MatchingNet),
         "RidgeRegressionHead": part(stepless, tasks=2, cls=ml.RidgeRegressionHead),
-        "classifier, fine-tuned": part(tuned_body, rates=(0.01, 0.1, 1.0), steps=10),
+        "classifier, fine-tuned": part(tuned_head),
         "classifier, logistic regression": part(logistic_head),
         "nearest neighbour": part(estimator, "KNeighborsClassifier", n_neighbors=1),
     }
@@ -178,14 +180,23 @@ def sinusoid(shots, arguments):
         "MetaSGD": part(maml, rate=0.01, steps=1, tasks=25, cls=ml.MetaSGD),
         "MAMLPlusPlus": part(maml_plus_plus, rate=0.01, steps=5, tasks=25, inner_clipnorm=10.0),
         "ImplicitMAML": part(
-            maml, rate=0.02, steps=10, tasks=25, cls=ml.ImplicitMAML, regularization=0.5
+            maml,
+            rate=0.01,
+            steps=16,
+            tasks=25,
+            cls=ml.ImplicitMAML,
+            regularization=10.0,
+            inner_clipnorm=10.0,
         ),
-        "Reptile": part(reptile, rate=0.02, steps=10),
+        "Reptile": part(
+            reptile, rate=0.02, steps=32, inner_optimizer=ml.inner_optimizers.GradientDescent()
+        ),
         "RidgeRegressionHead": part(stepless, tasks=25, cls=ml.RidgeRegressionHead),
         "FineTuning": part(maml, rate=(0.001, 0.01, 0.05), steps=10, tasks=25, cls=ml.FineTuning),
         "ridge, cubic": part(cubic),
     }
-    return Workload(train, train, test, make_learner, algorithms)
+    sources = {"Reptile": dc.tasks.SinusoidTasks(shots=50, queries=1)}  # as in its paper
+    return Workload(train, train, test, make_learner, algorithms, sources=sources)
 
 
 def assays(n_test, n_choose, new_molecules, arguments):
@@ -223,7 +234,7 @@ def assays(n_test, n_choose, new_molecules, arguments):
         "MatchingNet": part(stepless, tasks=8, cls=ml.MatchingNet),
         "RidgeRegressionHead": part(stepless, tasks=8, cls=ml.RidgeRegressionHead),
         "FineTuning": part(maml, rate=(0.001, 0.01, 0.1), steps=10, tasks=8, cls=ml.FineTuning),
-        "all assays, fine-tuned": part(tuned_body, rates=(0.001, 0.01, 0.1), steps=10),
+        "all assays, fine-tuned": part(tuned_head),
         "all assays, logistic regression": part(logistic_head),
         "random forest": part(estimator, "RandomForestClassifier", random_state=0),
         "logistic regression": part(estimator, "LogisticRegression"),

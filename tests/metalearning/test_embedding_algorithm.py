@@ -192,6 +192,16 @@ def test_mixed_precision(algorithm):
     assert np.isfinite(algorithm(learner, meta_batch_size=2).fit(2).history["loss"]).all()
 
 
+def test_embedding_of_a_layer_that_models_share():
+    shared = keras.layers.Dense(8, "tanh", name="hidden")
+    other = keras.Sequential([keras.Input((4,)), shared, keras.layers.Dense(2)])
+    tasks = classes()
+    model = keras.Sequential([shared, keras.layers.Dense(3)])
+    learner = KerasLearner(model, LOGITS, tasks, embedding="hidden")
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_allclose(learner.embed(x), other.layers[0](x), rtol=1e-6)
+
+
 def test_embed_gives_the_named_layers_output():
     learner = keras_learner(classes())
     x = np.ones((2, 4), "float32")

@@ -26,6 +26,17 @@ def test_conjugate_gradients_solve_in_as_many_steps_as_unknowns():
     np.testing.assert_allclose(found, np.linalg.solve(matrix, right), rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [([1.0, 2.0], [1.0, 2.0]), ([2.0, 1.0], [10 / 7, 5 / 7]), ([3.0, 0.0], [1.5, 0.0])],
+)
+def test_conjugate_gradients_end_without_positive_curvature(right, expected):
+    """With curvatures of 2 and -1 the first step ends at r |r|^2 / r'Ar, if r'Ar is positive."""
+    curvatures = tf.constant([2.0, -1.0])
+    (found,) = conjugate_gradients(lambda v: [curvatures * v[0]], [tf.constant(right)], 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_the_solution_of_nothing_is_nothing():
     (found,) = conjugate_gradients(lambda v: v, [tf.zeros(3)], 4)
     np.testing.assert_array_equal(found, np.zeros(3))
