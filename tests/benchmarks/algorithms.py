@@ -127,7 +127,7 @@ def choose_steps(workload, algorithm):
         optimization_steps=sorted({trained, 2 * trained, *more} - {0}) or [0],
         seed=2,
     )
-    best = np.argmin if workload.metric == "loss" else np.argmax
+    best = np.nanargmin if workload.metric == "loss" else np.nanargmax
     return found.optimization_steps[int(best(found.mean[workload.metric]))]
 
 

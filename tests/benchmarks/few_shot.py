@@ -189,7 +189,11 @@ def sinusoid(shots, arguments):
             inner_clipnorm=10.0,
         ),
         "Reptile": part(
-            reptile, rate=0.02, steps=32, inner_optimizer=ml.inner_optimizers.GradientDescent()
+            reptile,
+            rate=0.02,
+            steps=32,
+            inner_optimizer=ml.inner_optimizers.GradientDescent(),
+            inner_clipnorm=10.0,
         ),
         "RidgeRegressionHead": part(stepless, tasks=25, cls=ml.RidgeRegressionHead),
         "FineTuning": part(maml, rate=(0.001, 0.01, 0.05), steps=10, tasks=25, cls=ml.FineTuning),
