@@ -62,6 +62,7 @@ class ImplicitMAML(MAML):
     first step's mask.
     """
 
+    steps_are_alike = False  # each is pulled to where the first one started
     _why_rate_is_fixed = "the implicit gradient does not depend on it"
 
     def __init__(
