@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
+from deepchem_meta.engine.optimizer import accumulation_dtype
 
 __all__ = ["check_second_derivatives", "descend", "descend_path", "no_second_derivative"]
 
@@ -181,10 +182,7 @@ def _clip(gradients, clipnorm):
 
     The derivative of `tf.clip_by_global_norm` is NaN where all of them are 0.
     """
-    squares = [
-        tf.reduce_sum(tf.cast(g, tf.float32 if g.dtype.size == 2 else g.dtype) ** 2)
-        for g in gradients
-    ]
+    squares = [tf.reduce_sum(tf.cast(g, accumulation_dtype(g)) ** 2) for g in gradients]
     squared = tf.add_n([tf.cast(square, tf.float64) for square in squares])
     too_long = squared > clipnorm**2
     scale = tf.where(too_long, clipnorm * tf.math.rsqrt(tf.where(too_long, squared, 1.0)), 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from deepchem_meta._checks import check_positive
+from deepchem_meta.engine.optimizer import accumulation_dtype
 
 __all__ = ["Adam", "GradientDescent", "InnerOptimizer", "Momentum"]
 
@@ -141,7 +142,7 @@ class Adam(InnerOptimizer):
 
 
 def _widen(value: tf.Tensor) -> tf.Tensor:
-    return tf.cast(value, tf.float32) if value.dtype.size == 2 else value
+    return tf.cast(value, accumulation_dtype(value))
 
 
 def _check_decay(name: str, value: float) -> float:

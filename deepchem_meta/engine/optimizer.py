@@ -12,9 +12,9 @@ from deepchem_meta.engine.model import as_variable
 __all__ = ["MetaOptimizer", "accumulation_dtype"]
 
 
-def accumulation_dtype(variable: tf.Variable) -> tf.DType:
-    """Return the dtype in which a variable's gradients are summed: float32 for 16 bits."""
-    return tf.float32 if variable.dtype.size == 2 else variable.dtype
+def accumulation_dtype(value: tf.Variable | tf.Tensor) -> tf.DType:
+    """Return the dtype in which gradients of a value's dtype are summed: float32 for 16 bits."""
+    return tf.float32 if value.dtype.size == 2 else value.dtype
 
 
 class MetaOptimizer:

@@ -74,6 +74,8 @@ class Reptile(MAML):
         **options: Any,
     ):
         check_absent(options, "first_order", "recompute", reason="there is no meta-gradient")
+        if inner_optimizer is None:
+            inner_optimizer = Adam(beta_1=0.0, epsilon=1e-16)
         super().__init__(
             learner,
             learning_rate,
@@ -82,7 +84,7 @@ class Reptile(MAML):
             optimizer,
             model_dir,
             first_order=True,
-            inner_optimizer=inner_optimizer or Adam(beta_1=0.0, epsilon=1e-16),
+            inner_optimizer=inner_optimizer,
             reduction=reduction,
             **options,
         )
