@@ -1,4 +1,4 @@
-"""A learner seen as a function of its variables' values, and of one task's batch."""
+"""A learner seen as a pure function of its variables' values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
 
-__all__ = ["Embedding", "LearnerModel", "TaskBatch", "as_variable"]
+__all__ = ["Embedding", "LearnerModel", "as_variable", "flat_features"]
 
 _METHODS = ("compute_model", "select_task", "get_batch")
 
@@ -210,15 +210,17 @@ class LearnerModel:
             return {}
         return self.learner.compute_metrics(self.reader.pack(batch), outputs)
 
-    def settle(self, params: Sequence[tf.Tensor], support: TaskBatch) -> list[tf.Tensor]:
+    def settle(self, params: Sequence[tf.Tensor], support: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return adapted values with the state that prediction is to use.
+
+        `support` holds the arrays of the support batch.
 
         A learner with ``support_state`` true has it computed from the support batch by the adapted
         model, in one more pass.
         """
         if not (self.extended and self.learner.support_state):
             return list(params)
-        return self.compute(params, support.arrays, False, role="support")[2]
+        return self.compute(params, support, False, role="support")[2]
 
     def try_eagerly(
         self,
@@ -266,109 +268,6 @@ class LearnerModel:
                 f"The batch has arrays of {', '.join(strange)}, but no variable of the learner has "
                 "that dtype. NumPy's default is float64; `array.astype('float32')` converts."
             )
-
-
-class TaskBatch:
-    """The support or the query batch of one task, as a function of the variables' values.
-
-    Parameters
-    ----------
-    model : LearnerModel
-        The learner.
-    arrays : tuple of tf.Tensor
-        The arrays of the batch.
-    role : {"support", "query"}
-        Which it is.
-    key : int64 tensor of shape (3,)
-        The seed, the number of the meta-step and that of the task in it.
-    training : bool
-        Whether a meta-step learns from it, in contrast to `evaluate` and `adapt`.
-
-    Attributes
-    ----------
-    arrays : tuple of tf.Tensor
-        As given.
-    meta_step : int64 scalar
-        The number of the meta-step, from 0 on.
-    """
-
-    def __init__(
-        self,
-        model: LearnerModel,
-        arrays: Sequence[tf.Tensor],
-        role: str,
-        key: tf.Tensor,
-        training: bool,
-    ):
-        self.arrays = tuple(arrays)
-        self.meta_step = key[1]
-        self._model = model
-        self._role = role
-        self._key = key
-        self._training = training
-
-    @property
-    def inputs(self) -> Any:
-        """The batch as `compute_model` gets it: the tensors in the learner's own structure."""
-        return self._model.reader.pack(self.arrays)
-
-    def loss(self, params: Sequence[tf.Tensor], step: int = 0) -> tf.Tensor:
-        """Return the loss on the batch, a scalar, with ``training=True``.
-
-        On a support batch it is the learner's ``support_loss``, if it has one.
-
-        Parameters
-        ----------
-        params : list of tf.Tensor
-            A value for each of the learner's variables.
-        step : int, default 0
-            The step of adaptation, which random numbers (Dropout) depend on.
-        """
-        return self.loss_and_state(params, step)[0]
-
-    def loss_and_state(
-        self, params: Sequence[tf.Tensor], step: int = 0
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the loss, and `params` with the model's state as the computation leaves it.
-
-        The state is what a model changes itself as it is computed, such as the moving averages of
-        BatchNorm. Parameters are those of `loss`.
-        """
-        loss, outputs, params = self._compute(params, step)
-        if self._role == "support":
-            loss = self._model.support_loss(params, self.arrays, outputs, loss)
-        return loss, params
-
-    def own_loss_and_state(
-        self, params: Sequence[tf.Tensor], step: int = 0
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return what `loss_and_state` does, without regard to a ``support_loss``."""
-        loss, _, params = self._compute(params, step)
-        return loss, params
-
-    def embed(self, params: Sequence[tf.Tensor], step: int | None = None) -> Embedding:
-        """Return the learner's embedding of the batch.
-
-        Parameters
-        ----------
-        params : list of tf.Tensor
-            A value for each of the learner's variables.
-        step : int or int32 scalar, optional
-            The step of adaptation that trains on it. Otherwise ``training`` is true in meta-steps
-            alone.
-        """
-        training = self._training if step is None else True
-        key = self._pass_key(0 if step is None else step)
-        return self._model.embed(params, self.arrays, training, role=self._role, key=key)
-
-    def _compute(self, params, step):
-        key = self._pass_key(step)
-        return self._model.compute(params, self.arrays, True, role=self._role, key=key)
-
-    def _pass_key(self, step):
-        # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.
-        number = step if self._role == "support" else -1 - step
-        return tf.concat([self._key, [tf.cast(number, tf.int64)]], axis=0)
 
 
 def flat_features(features: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """Metalearning algorithms, and the learners that they work on."""
 
-from deepchem_meta.engine.model import TaskBatch
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning import inner_optimizers
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm, MetaGradient

@@ -16,11 +16,12 @@ from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_dir
 from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
-from deepchem_meta.engine.model import LearnerModel, TaskBatch
+from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, ModelProxy, Progress
 from deepchem_meta.engine.replicas import check_share, check_strategy
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
-from deepchem_meta.engine.model import Embedding, LearnerModel, TaskBatch, flat_features
+from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 
 __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "known_ways"]

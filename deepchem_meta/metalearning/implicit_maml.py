@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
-from deepchem_meta.engine.model import TaskBatch
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import Adam
@@ -136,7 +136,7 @@ class ImplicitMAML(MAML):
         sources = [adapted[index] for index in (*moved, *fixed)]
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            loss, final = self.query_loss(self._model.settle(adapted, support), query)
+            loss, final = self.query_loss(self._model.settle(adapted, support.arrays), query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = [_dense(gradient) for gradient in tape.gradient(scaled, sources)]
         if any(gradient is not None for gradient in gradients[: len(moved)]):

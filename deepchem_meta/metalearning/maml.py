@@ -13,7 +13,8 @@ import tensorflow as tf
 from deepchem_meta._checks import check_flag, check_positive
 from deepchem_meta.engine.inner_loop import descend
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
-from deepchem_meta.engine.model import TaskBatch, as_variable
+from deepchem_meta.engine.model import as_variable
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._variables import choose_variables
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_flag
 from deepchem_meta.engine.inner_loop import descend_path
-from deepchem_meta.engine.model import LearnerModel, TaskBatch
+from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._step_norm import StepNorm
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskObjective
@@ -226,6 +227,6 @@ class MAMLPlusPlus(MAML):
         """Return the query loss after a number of steps, and the values with their state."""
         count = len(self._model.variables)
         placed = self._norm.place(values, step - 1)
-        settled = self._model.settle(placed[:count], support)
+        settled = self._model.settle(placed[:count], support.arrays)
         loss, after = self.query_loss(settled, query)
         return loss, self._norm.collect(after, values, step - 1)

@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta.engine.model import Embedding, TaskBatch
+from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.protonet import prototypes

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_absent
 from deepchem_meta.engine.inner_optimizers import Adam
-from deepchem_meta.engine.model import TaskBatch
+from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import GradientDescent

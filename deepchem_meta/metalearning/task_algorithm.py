@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_loop import check_second_derivatives
-from deepchem_meta.engine.model import LearnerModel, TaskBatch
+from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.task_batch import TaskBatch
 
 __all__ = ["TaskAlgorithm", "TaskGradient", "TaskObjective"]
 
@@ -206,7 +207,7 @@ class TaskAlgorithm:
         """Return the adapted values with the state that prediction is to use."""
         adapted = self.adapt_task(params, support, numbers, steps)
         count = len(self._model.variables)
-        return [*self._model.settle(adapted[:count], support), *adapted[count:]]
+        return [*self._model.settle(adapted[:count], support.arrays), *adapted[count:]]
 
     def _task_gradient(self, support, query, numbers, key, scale):
         """Be `TaskFunctions.gradient`."""
