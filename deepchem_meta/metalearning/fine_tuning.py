@@ -61,6 +61,7 @@ class FineTuning(MAML):
     """
 
     _why_rate_is_fixed = "it is chosen from numbers"
+    _rate_metric = "loss"  # that of the last `fit`
 
     def __init__(
         self,
