@@ -60,14 +60,14 @@ def test_a_rate_chosen_by_another_metric():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Dense(1)])
     learner = KerasLearner(model, "mse", SinusoidTasks(5, 5), metrics=[distance])
-    algorithm = FineTuning(learner, (0.0001, 0.02), 3, **PLAIN)
-    assert algorithm.choose_rate(learner.tasks, 50) == pytest.approx(0.02)
-    assert algorithm.choose_rate(learner.tasks, 50, metric="distance") == pytest.approx(0.0001)
+    algorithm = FineTuning(learner, (0.001, 1.0), 3, **PLAIN)  # at 1.0 the steps diverge
+    assert algorithm.choose_rate(learner.tasks, 50) == pytest.approx(0.001)
+    assert algorithm.choose_rate(learner.tasks, 50, metric="distance") == pytest.approx(1.0)
     with pytest.raises(ValueError, match="`metric` must be one of"):
         algorithm.choose_rate(learner.tasks, 5, metric="auc")
-    assert algorithm.learning_rate == pytest.approx(0.0001)
+    assert algorithm.learning_rate == pytest.approx(1.0)
     assert algorithm.validate(learner.tasks, 50).n_tasks == 50
-    assert algorithm.learning_rate == pytest.approx(0.02)  # by the loss, if `fit` says no other
+    assert algorithm.learning_rate == pytest.approx(0.001)  # by the loss, before any `fit`
 
 
 def test_fit_chooses_the_rate_and_saves_it(tmp_path):
