@@ -153,9 +153,9 @@ def no_second_derivative(operation: str) -> NotImplementedError:
     return NotImplementedError(
         "The meta-gradient needs second derivatives of the model, and TensorFlow has none of an "
         f"operation in it. Received: a model with the gradient {operation}. Use "
-        "`first_order=True` where the algorithm has it, or replace the layer by one of other operations (for tf.image.resize "
-        "a Conv2DTranspose, or UpSampling2D with 'nearest'; on a GPU a recurrent layer with "
-        "`use_cudnn=False`)."
+        "`first_order=True` where the algorithm has it, or replace the layer by one of other "
+        "operations (for tf.image.resize a Conv2DTranspose, or UpSampling2D with 'nearest'; on a "
+        "GPU a recurrent layer with `use_cudnn=False`)."
     )
 
 
