@@ -221,11 +221,17 @@ def _dense(gradient):
     return None if gradient is None else tf.convert_to_tensor(gradient)
 
 
-def conjugate_gradients(product, right, steps):
-    """Solve ``product(x) = right`` for a symmetric, linear `product`.
+# Where there is less, there is hardly a minimum, and the solution grows without bound. Omniglot,
+# 5-way 1-shot: 65% after 270 meta-steps; with 0 for it chance, without a limit 42% after 1,600.
+_LEAST_CURVATURE = 0.5
 
-    Along a direction without positive curvature there is no minimum to go to: the steps end there,
-    as in truncated Newton methods, and if it is the first one, x is `right`.
+
+def conjugate_gradients(product, right, steps):
+    r"""Solve ``product(x) = right`` for a symmetric, linear `product`.
+
+    The steps end at a direction d of too little curvature, :math:`d^T A d \le d^T d / 2`, as in
+    truncated Newton methods; if it is the first one, x is `right`. For the implicit gradient that
+    is where the support loss bends down by more than half of what the pull bends up.
 
     Parameters
     ----------
@@ -243,14 +249,14 @@ def conjugate_gradients(product, right, steps):
     x = [tf.zeros_like(part) for part in right]
     residual = direction = list(right)
     squared = _dot(residual, residual)
-    positive = tf.constant(True)
+    curved = tf.constant(True)
     for step in range(steps):
         bent = product(direction)
         curvature = _dot(direction, bent)
-        positive &= curvature > 0
+        curved &= curvature > _LEAST_CURVATURE * _dot(direction, direction)
         if step == 0:
-            x = [tf.where(positive, zero, part) for zero, part in zip(x, right, strict=True)]
-        length = tf.where(positive, tf.math.divide_no_nan(squared, curvature), 0.0)
+            x = [tf.where(curved, zero, part) for zero, part in zip(x, right, strict=True)]
+        length = tf.where(curved, tf.math.divide_no_nan(squared, curvature), 0.0)
         x = _add(x, length, direction)
         residual = _add(residual, -length, bent)
         before, squared = squared, _dot(residual, residual)

@@ -27,12 +27,18 @@ def test_conjugate_gradients_solve_in_as_many_steps_as_unknowns():
 
 
 @pytest.mark.parametrize(
-    ("right", "expected"),
-    [([1.0, 2.0], [1.0, 2.0]), ([2.0, 1.0], [10 / 7, 5 / 7]), ([3.0, 0.0], [1.5, 0.0])],
+    ("curvatures", "right", "expected"),
+    [
+        ([2.0, -1.0], [1.0, 2.0], [1.0, 2.0]),
+        ([2.0, -1.0], [2.0, 1.0], [10 / 7, 5 / 7]),
+        ([2.0, -1.0], [3.0, 0.0], [1.5, 0.0]),
+        ([2.0, 0.4], [0.0, 3.0], [0.0, 3.0]),
+        ([2.0, 0.6], [0.0, 3.0], [0.0, 5.0]),
+    ],
 )
-def test_conjugate_gradients_end_without_positive_curvature(right, expected):
-    """With curvatures of 2 and -1 the first step ends at r |r|^2 / r'Ar, if r'Ar is positive."""
-    curvatures = tf.constant([2.0, -1.0])
+def test_conjugate_gradients_end_at_too_little_curvature(curvatures, right, expected):
+    """A first step ends at r |r|^2 / r'Ar, unless r'Ar is at most half of |r|^2."""
+    curvatures = tf.constant(curvatures)
     (found,) = conjugate_gradients(lambda v: [curvatures * v[0]], [tf.constant(right)], 4)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
