@@ -221,8 +221,8 @@ def _dense(gradient):
     return None if gradient is None else tf.convert_to_tensor(gradient)
 
 
-# Where there is less, there is hardly a minimum, and the solution grows without bound. Omniglot,
-# 5-way 1-shot: 65% after 270 meta-steps; with 0 for it chance, without a limit 42% after 1,600.
+# Where there is less, there is hardly a minimum, and the solution grows without bound: with a limit
+# of 0 Omniglot, 5-way 1-shot, fell to chance (22% after 8 minutes), with this one it had 43%.
 _LEAST_CURVATURE = 0.5
 
 
