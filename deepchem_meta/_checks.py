@@ -6,8 +6,11 @@ import math
 import numbers
 from typing import Any
 
+import numpy as np
+
 __all__ = [
     "check_absent",
+    "check_classes",
     "check_count",
     "check_flag",
     "check_option",
@@ -29,6 +32,34 @@ def check_absent(options: dict[str, Any], *names: str, reason: str) -> None:
             raise TypeError(
                 f"`{name}` must not be given: {reason}. Received: {name}={options[name]!r}"
             )
+
+
+def check_classes(what: str, labels: np.ndarray, ways: int, ignored: int | None = None) -> None:
+    """Raise ValueError unless labels are the numbers of classes, from 0 to `ways` - 1.
+
+    Parameters
+    ----------
+    what : str
+        What the labels are, for the message.
+    labels : numpy.ndarray
+        Of any shape and dtype.
+    ways : int
+        The number of classes.
+    ignored : int, optional
+        One more number that is allowed.
+    """
+    kind = labels.dtype.kind
+    whole = kind in "iub" or (kind == "f" and bool((np.floor(labels) == labels).all()))
+    if whole and labels.min() >= 0 and labels.max() < ways:
+        return
+    wrong = np.unique(labels)
+    wrong = wrong[~np.isin(wrong, [*range(ways), *([] if ignored is None else [ignored])])]
+    if wrong.size:
+        raise ValueError(
+            f"{what} must be the numbers of classes, from 0 to {ways - 1}. Received: y with the "
+            f"values {wrong[:10]}. `np.unique(labels, return_inverse=True)[1]` makes numbers 0, 1, "
+            "... of labels"
+        )
 
 
 def check_count(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["ArrayLayout", "BatchReader", "Layout", "column_layouts"]
+__all__ = [
+    "ArrayLayout",
+    "BatchReader",
+    "Layout",
+    "column_layouts",
+    "describe",
+    "same_places",
+    "structure_of",
+]
 
 
 class BatchReader:
@@ -18,7 +26,7 @@ class BatchReader:
 
     A batch is an array, or a list, tuple or dict of arrays (nested, if need be). Each array may be
     anything that TensorFlow takes: NumPy arrays and tensors keep their dtype; Python floats and
-    lists of them take `float_dtype`, Python integers become int32.
+    lists of them take `float_dtype`, Python integers become int32, or int64 where they are larger.
 
     Parameters
     ----------
@@ -39,7 +47,7 @@ class BatchReader:
         Parameters
         ----------
         batch : array, or list, tuple or dict of arrays
-            As the user gives it. The first one of its length sets the structure.
+            As the user gives it. The first one of its number of arrays sets the structure.
         source : str
             Where it comes from, for messages.
 
@@ -52,10 +60,18 @@ class BatchReader:
         TypeError
             If an array's dtype cannot be a tensor.
         ValueError
-            If the batch is empty, or has a number of arrays that it must not have.
+            If the batch is empty, has a number of arrays that it must not have, or is a dict where
+            the first batch was a list, or one with other keys.
         """
         structure, leaves = _flatten(batch)
-        if len(leaves) not in self._structures:
+        if len(leaves) in self._structures:
+            known = self._structures[len(leaves)]
+            if structure != known and not same_places(structure, known):
+                raise ValueError(
+                    f"{source} must have the structure of the first batch, {describe(known)}. "
+                    f"Received: {describe(structure)}"
+                )
+        else:
             if not leaves:
                 raise ValueError(f"{source} must give at least one array. Received: {batch!r}")
             if self._structures and not self.lengths_differ:
@@ -76,7 +92,7 @@ class BatchReader:
         if array.dtype.kind in "OSUMm":
             raise TypeError(
                 f"Arrays from {source} must be numeric. Received: array {index} of dtype "
-                f"{array.dtype} and shape {array.shape}."
+                f"{array.dtype} and shape {array.shape}.{_number_them(array)}"
             )
         if array.size == 0:
             raise ValueError(
@@ -91,6 +107,11 @@ class BatchReader:
                 f"Arrays from {source} must be dense. "
                 f"Received: array {index} of type {type(leaf).__name__}."
             )
+        if isinstance(leaf, np.ma.MaskedArray):
+            raise TypeError(
+                f"Arrays from {source} must not be masked, since TensorFlow knows no such arrays; "
+                f"sample weights of 0 leave examples out. Received: array {index} with a mask."
+            )
         if hasattr(leaf, "numpy"):
             return np.asarray(leaf.numpy())
         try:
@@ -101,8 +122,15 @@ class BatchReader:
             ) from error
         if type(leaf) in (float, int, list, tuple):
             weak = {np.dtype("float64"): self._float_dtype, np.dtype("int64"): np.dtype("int32")}
-            array = array.astype(weak.get(array.dtype, array.dtype))
+            converted = array.astype(weak.get(array.dtype, array.dtype))
+            wrapped = array.dtype.kind == "i" and not np.array_equal(array, converted)
+            array = array if wrapped else converted
         return array
+
+
+def structure_of(batch: Any) -> Any:
+    """Return the structure of a batch, with None in the place of each array."""
+    return _flatten(batch)[0]
 
 
 def _flatten(batch: Any) -> tuple[Any, list]:
@@ -126,8 +154,34 @@ def _flatten_child(item: Any) -> tuple[Any, list]:
     first = item
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
-    plain = isinstance(first, (bool, int, float, complex, np.generic, list, tuple))
+    plain = isinstance(first, (bool, int, float, complex, str, bytes, np.generic, list, tuple))
     return (None, [item]) if plain else _flatten(item)
+
+
+def same_places(a: Any, b: Any) -> bool:
+    """Whether two structures have their arrays at the same places; lists are as tuples."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same_places(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same_places, a, b))
+    return a is None and b is None
+
+
+def describe(structure: Any) -> str:
+    """Return a structure, as `structure_of` gives it, in words."""
+    if isinstance(structure, dict):
+        parts = (f"{key!r}: {describe(part)}" for key, part in structure.items())
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(structure, (list, tuple)):
+        return f"({', '.join(map(describe, structure))})"
+    return "array"
+
+
+def _number_them(array: np.ndarray) -> str:
+    """Say how labels that are words become numbers, if the array holds words."""
+    if array.dtype.kind not in "OSU" or not all(isinstance(x, (str, bytes)) for x in array.flat):
+        return ""
+    return " `np.unique(labels, return_inverse=True)[1]` makes numbers 0, 1, ... of labels."
 
 
 class ArrayLayout(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.execution import TASKS_AT_ONCE
+from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.planning import choose_plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.evaluation.episodes import EpisodeChunks
@@ -112,10 +112,11 @@ class OverManyTasks:
 def score_tasks(
     over_tasks: OverManyTasks,
     episodes: EpisodeChunks,
-    reader: BatchReader,
+    model: LearnerModel,
     *,
     numbers: dict[str, float],
     scores: dict[str, Callable],
+    explain: Callable,
 ) -> dict[str, np.ndarray]:
     """Return the values of many tasks.
 
@@ -126,13 +127,16 @@ def score_tasks(
         outputs of shape (steps, examples, ...) if there are `scores`.
     episodes : EpisodeChunks
         The tasks.
-    reader : BatchReader
-        Turns their batches into arrays.
+    model : LearnerModel
+        The learner, which turns their batches into arrays.
     numbers : dict of float
         The algorithm's numbers.
     scores : dict of callable
         ``(targets, outputs, sample weights or None) -> float``, computed besides for each task and
         step.
+    explain : callable
+        ``(support, query)``: is called with the arrays of a task whose loss is not finite, and
+        raises if they are why.
 
     Returns
     -------
@@ -140,14 +144,16 @@ def score_tasks(
     """
     parts: list[dict[str, np.ndarray]] = []
     for *batches, count in episodes:
-        support, query = (reader.read(batch, "`tasks`") for batch in batches)
+        support, query = (model.read(batch, "`tasks`", stacked=True) for batch in batches)
         size = len(support[0])
         keys = np.zeros((size, 3), np.int64)
         keys[:, 0] = episodes.seed
         keys[:, 2] = len(parts) * size + np.arange(size)
         values, outputs = over_tasks(support, query, numbers, keys)
+        for task in np.flatnonzero(~np.isfinite(values["loss"]).all(axis=1)):
+            explain([array[task] for array in support], [array[task] for array in query])
         for name, score in scores.items():
-            values[name] = _score(score, reader.pack(query), outputs)
+            values[name] = _score(score, model.reader.pack(query), outputs)
         parts.append({name: array[:count] for name, array in values.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -68,6 +68,9 @@ class TaskFunctions(NamedTuple):
         at which the task leaves the model's state.
     measure : callable
         ``(support, query, numbers, key) -> losses``: a float64 tensor, one of each of `MEASURES`.
+    explain : callable
+        ``(support, query)``: is called with the arrays of a task whose result may not be finite,
+        and raises if they are why.
 
     Notes
     -----
@@ -77,6 +80,7 @@ class TaskFunctions(NamedTuple):
 
     gradient: Callable
     measure: Callable
+    explain: Callable[[Sequence, Sequence], None] = lambda support, query: None
 
 
 class StepResult(NamedTuple):

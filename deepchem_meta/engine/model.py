@@ -55,6 +55,9 @@ class LearnerModel:
     ----------
     learner : MetaLearner
         Anything with `compute_model`, `variables`, `select_task` and `get_batch`.
+    check : callable, optional
+        ``(inputs, source, stacked)``: raises if a batch is not as the algorithm needs it. It is
+        called if the learner says what the arrays of a batch are.
 
     Attributes
     ----------
@@ -62,8 +65,12 @@ class LearnerModel:
         The learner's variables, in its order.
     learned : list of bool
         Which of them are meta-learned: those of a floating dtype with ``trainable=True``.
-    extended : bool
-        Whether the learner has what `KerasLearner` has beyond a `MetaLearner`.
+    knows_batches : bool
+        Whether the learner says what the arrays of a batch are, by a method `check_batch`.
+    predicts_from_x : bool
+        Whether it computes outputs from x alone, by a method `compute_outputs`.
+    metric_names : list of str
+        The names of its metrics.
     float_dtype : numpy dtype
         That of the first floating-point variable, which Python's numbers take.
     reader : BatchReader
@@ -77,7 +84,7 @@ class LearnerModel:
         If there are none.
     """
 
-    def __init__(self, learner: Any):
+    def __init__(self, learner: Any, check: Callable[[Any, str, bool], None] | None = None):
         missing = [name for name in _METHODS if not callable(getattr(learner, name, None))]
         if missing or isinstance(learner, type):
             raise TypeError(
@@ -94,10 +101,38 @@ class LearnerModel:
         ]
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
         self.float_dtype = np.dtype(floats[0] if floats else "float32")
+        self._stateful = hasattr(learner, "compute_model_and_state")
+        self.knows_batches = hasattr(learner, "check_batch")
+        self.predicts_from_x = hasattr(learner, "compute_outputs")
+        self.metric_names = list(getattr(learner, "metric_names", ()))
+        self._check = check if self.knows_batches else None
         # A learner whose batches may or may not have sample weights says so.
-        self.extended = hasattr(learner, "compute_model_and_state")
-        weighted = self.extended and learner.takes_sample_weights
+        weighted = getattr(learner, "takes_sample_weights", False)
         self.reader = BatchReader(self.float_dtype, lengths_differ=weighted)
+
+    def read(
+        self, batch: Any, source: str = "get_batch()", *, stacked: bool = False
+    ) -> tuple[np.ndarray, ...]:
+        """Return the arrays of a batch, once they are checked.
+
+        Parameters
+        ----------
+        batch : array, or list, tuple or dict of arrays
+            As the user gives it.
+        source : str
+            Where it comes from, for messages.
+        stacked : bool, default False
+            Whether the first axis of its arrays is the task.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not as `reader`, the learner and the algorithm need it.
+        """
+        arrays = self.reader.read(batch, source)
+        if self._check is not None:
+            self._check(self.reader.pack(arrays), source, stacked)
+        return arrays
 
     def check_variables(self) -> None:
         """Raise ValueError if the learner's variables are no longer those of the start."""
@@ -155,7 +190,7 @@ class LearnerModel:
             The values with the model's state as the computation leaves it.
         """
         inputs = self.reader.pack(batch)
-        if self.extended:
+        if self._stateful:
             loss, outputs, params = self.learner.compute_model_and_state(
                 inputs, list(params), training, role=role, key=key
             )
@@ -190,7 +225,7 @@ class LearnerModel:
         Parameters are those of `compute`.
         """
         inputs = self.reader.pack(batch)
-        if self.extended:
+        if hasattr(self.learner, "compute_embedding_and_state"):
             return Embedding(
                 *self.learner.compute_embedding_and_state(
                     inputs, list(params), training, role=role, key=key
@@ -206,7 +241,7 @@ class LearnerModel:
 
     def metrics(self, batch: Sequence[tf.Tensor], outputs: Any) -> dict[str, tf.Tensor]:
         """Return the learner's metrics of a batch, by name, if it has any."""
-        if not self.extended:
+        if not self.metric_names:
             return {}
         return self.learner.compute_metrics(self.reader.pack(batch), outputs)
 
@@ -218,7 +253,7 @@ class LearnerModel:
         A learner with ``support_state`` true has it computed from the support batch by the adapted
         model, in one more pass.
         """
-        if not (self.extended and self.learner.support_state):
+        if not getattr(self.learner, "support_state", False):
             return list(params)
         return self.compute(params, support, False, role="support")[2]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -46,6 +47,11 @@ class Episodes(NamedTuple):
         )
         return self._replace(steps=stop - start, support=support, query=query)
 
+    def each(self, function: Callable[[Sequence, Sequence], None]) -> None:
+        """Call a function with the arrays of the support and of the query batch of each task."""
+        for task in range(self.steps * self.tasks):
+            function(*([column[task] for column in part] for part in (self.support, self.query)))
+
     def layouts(self) -> list[Layout]:
         """Return a layout for each meta-step; a size in which its tasks differ is None."""
         support, query = (
@@ -81,7 +87,7 @@ class LearnerSampler:
         Reads of the learner's variables show on a `tf.GradientTape`: a learner whose batches
         depend on them must not be asked for the batches of later steps.
         """
-        learner, read = self._model.learner, self._model.reader.read
+        learner, read = self._model.learner, self._model.read
         support: list[tuple[np.ndarray, ...]] = []
         query: list[tuple[np.ndarray, ...]] = []
         with tf.GradientTape() as tape:
@@ -160,8 +166,8 @@ class TaskSampler:
                     "`sample_tasks(n, rng)` must return (support, query). "
                     f"Received: {type(drawn).__name__}"
                 )
-            read = self._model.reader.read
-            batches = tuple(read(batch, "sample_tasks(n, rng)") for batch in drawn)
+            read = functools.partial(self._model.read, source="sample_tasks(n, rng)", stacked=True)
+            batches = tuple(read(batch) for batch in drawn)
             for array in (array for batch in batches for array in batch):
                 if array.shape[:1] != (self._BLOCK * tasks,):
                     raise ValueError(

@@ -29,7 +29,7 @@ from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
 from deepchem_meta.engine.tracing import quiet_tensorflow
 
-__all__ = ["MetaTrainer"]
+__all__ = ["MetaTrainer", "NotFiniteError"]
 
 _logger = logging.getLogger(__name__)
 
@@ -37,6 +37,20 @@ _MOST_STEPS_A_CALL = 200
 _MOST_BYTES_A_CALL = 2**24
 _SECONDS_A_CALL = 0.25  # so that Ctrl-C and callbacks are prompt
 _MOST_EXACT_LAYOUTS = 2
+
+
+class NotFiniteError(FloatingPointError):
+    """A loss or gradient is not finite.
+
+    Attributes
+    ----------
+    meta_step : int
+        The meta-step, from 1 on.
+    """
+
+    def __init__(self, message: str, meta_step: int):
+        super().__init__(message)
+        self.meta_step = meta_step
 
 
 class MetaTrainer:
@@ -102,6 +116,7 @@ class MetaTrainer:
         self._reduction = reduction
         self._gradient = tf.function(functions.gradient)
         self._functions = TaskFunctions(self._dense_gradient, tf.function(functions.measure))
+        self._explain = functions.explain
         self._nbytes = sum(v.shape.num_elements() * v.dtype.size for v in self._variables)
         self._exact: list[Layout] = []
         self._relaxed: Layout | None = None
@@ -148,7 +163,7 @@ class MetaTrainer:
 
         Raises
         ------
-        FloatingPointError
+        NotFiniteError
             If a loss or gradient is not finite; that step and those after it are not taken.
         """
         logs = []
@@ -163,7 +178,10 @@ class MetaTrainer:
             logs.append(result.logs[: int(result.steps)].numpy())
             self._seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
-                raise FloatingPointError(_describe(int(self._optimizer.step) + 1, logs[-1][-1]))
+                last = len(logs[-1]) - 1
+                part.slice(last, last + 1).each(self._explain)
+                number = int(self._optimizer.step) + 1
+                raise NotFiniteError(_describe(number, logs[-1][-1]), number)
         return np.concatenate(logs)
 
     def gradient(self, episodes: Episodes, numbers: dict[str, float]) -> StepResult:

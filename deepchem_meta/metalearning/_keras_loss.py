@@ -1,4 +1,4 @@
-"""Keras losses and metrics over a model's outputs, in which padding does not count."""
+"""The loss of a Keras model's outputs, in which padding does not count."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-__all__ = ["OutputLoss", "compute_metric", "find_metrics"]
+from deepchem_meta._checks import check_classes
+from deepchem_meta.metalearning._keras_outputs import ModelOutputs
+
+__all__ = ["OutputLoss", "count_of_weights", "expand_weights"]
 
 _MEANS = ("sum_over_batch_size", "mean")
+# Of Keras' losses those whose targets are numbers of classes, probabilities, or of a shape that has
+# nothing to do with the outputs'; the others want targets of the outputs' shape.
+_OF_CLASSES = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy")
+_OF_PROBABILITIES = (
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+)
+_OF_ANY_SHAPE = ("ctc", "circle")
 
 
 class OutputLoss:
@@ -19,33 +33,49 @@ class OutputLoss:
     Parameters
     ----------
     loss : str, callable or keras.losses.Loss, or a list or dict of them
-        A list or dict is as the model's outputs are, with None for an output that has no loss;
-        otherwise the same loss is taken of each output. Those of several outputs are added up.
+        One loss is taken of each output. A list or dict has a loss for each output, or None for an
+        output that has none. The losses of several outputs are added up.
     outputs : nested structure of tf.Tensor
         The model's outputs for some batch.
+    names : list of str, optional
+        What the model calls its outputs.
+    loss_weights : float, or list or dict of float, optional
+        What the loss of each output is multiplied by.
+
+    Attributes
+    ----------
+    outputs : ModelOutputs
+        The model's outputs by name.
+    probabilities : list of callable or None
+        What makes probabilities of the logits of each output; None where the loss does not say that
+        it takes logits.
 
     Raises
     ------
-    ValueError
-        If Keras does not know the loss, or its structure is not that of the outputs.
+    TypeError, ValueError
+        If Keras does not know the loss, or the structure of losses or weights is not that of the
+        outputs.
     """
 
-    def __init__(self, loss: Any, outputs: Any):
-        if isinstance(loss, (list, tuple, dict)):
-            losses = _by_output(loss, outputs)
-        elif loss is None:
+    def __init__(
+        self,
+        loss: Any,
+        outputs: Any,
+        names: Sequence[str] | None = None,
+        loss_weights: Any = None,
+    ):
+        if loss is None:
             raise ValueError("`loss` must be a loss. Received: loss=None")
-        else:
-            losses = [loss] * len(tf.nest.flatten(outputs))
+        self.outputs = ModelOutputs(outputs, names)
+        tensors = tf.nest.flatten(outputs)
         self._losses = [
             None if one is None else _as_loss(one, output.dtype)
-            for one, output in zip(losses, tf.nest.flatten(outputs), strict=True)
+            for one, output in zip(self.outputs.losses(loss), tensors, strict=True)
         ]
-
-    @property
-    def from_logits(self) -> bool:
-        """Whether it is a cross-entropy of logits; False if it does not tell."""
-        return all(getattr(loss, "from_logits", False) for loss in self._losses)
+        self._factors = self.outputs.numbers("loss_weights", loss_weights)
+        self.probabilities = [
+            _activation(loss, output) for loss, output in zip(self._losses, tensors, strict=True)
+        ]
 
     def __call__(self, y: Any, outputs: Any, weights: tf.Tensor | None) -> tf.Tensor:
         """Return the loss, a scalar.
@@ -53,102 +83,113 @@ class OutputLoss:
         Parameters
         ----------
         y : nested structure of tf.Tensor
-            The targets, as many as outputs.
+            The targets.
         outputs : nested structure of tf.Tensor
             What the model gives.
         weights : tensor of shape (examples,) or (examples, ...), optional
-            Sample weights. As in Keras the mean is over examples and not over weights, but those
-            with weight 0 do not count: padding leaves the loss as it is.
+            Sample weights. As in Keras the mean is over examples, and where the outputs have a mask
+            over unmasked steps, and not over weights. Those with weight 0 do not count: padding
+            leaves the loss as it is.
         """
         if weights is not None and weights.dtype == tf.bool:
             weights = tf.cast(weights, tf.float32)
+        found = tf.nest.flatten(outputs)
+        targets = self.targets(y)
+        shapes = [None if target is None else target.shape[1:] for target in targets]
+        self._check_shapes(shapes, [output.shape[1:] for output in found])
         total = None
-        pairs = zip(self._losses, tf.nest.flatten(y), tf.nest.flatten(outputs), strict=True)
-        for loss, target, output in pairs:
+        for loss, factor, target, output in zip(
+            self._losses, self._factors, targets, found, strict=True
+        ):
             if loss is None:
                 continue
             if loss.reduction in _MEANS:
                 value = _weighted_mean(loss, target, output, weights)
             else:
                 value = tf.reduce_sum(loss(target, output, sample_weight=weights))
+            value = value if factor == 1.0 else factor * value
             total = value if total is None else total + tf.cast(value, total.dtype)
         return total
 
-    def check(self, y: Any, outputs: Any) -> None:
-        """Raise ValueError if targets and outputs do not fit the losses.
+    def targets(self, y: Any) -> list:
+        """Return the target of each output, None for an output that has neither target nor loss.
 
-        Keras would broadcast shapes that differ, and the loss would be of something else.
+        Raises
+        ------
+        ValueError
+            If it is not clear which target belongs to which output.
         """
-        targets, found = tf.nest.flatten(y), tf.nest.flatten(outputs)
-        if len(targets) != len(found):
-            raise ValueError(
-                f"The tasks' y must be as the model's outputs are. Received: y of shapes "
-                f"{_shapes(y)} for outputs of shapes {_shapes(outputs)}"
+        flat = tf.nest.flatten(y)
+        places = self.outputs.targets(y, self._losses)
+        return [None if place is None else flat[place] for place in places]
+
+    def check(self, y: Any, shapes: Sequence[Sequence[int | None]], axes: int = 1) -> None:
+        """Raise ValueError if targets do not fit the losses.
+
+        Keras would broadcast shapes that differ, and the loss would be of something else. A class
+        that the outputs do not have, and a cross-entropy's target that is no probability, give
+        numbers without a meaning.
+
+        Parameters
+        ----------
+        y : nested structure of numpy.ndarray
+            The targets.
+        shapes : list of tuple
+            The shape of each output for one example.
+        axes : int, default 1
+            How many axes of `y` come before those of one example: 2 where the first is the task.
+        """
+        targets = [None if t is None else np.asarray(t) for t in self.targets(y)]
+        self._check_shapes([None if t is None else t.shape[axes:] for t in targets], shapes)
+        for loss, target, shape in zip(self._losses, targets, shapes, strict=True):
+            if loss is not None:
+                _check_values(loss, target, shape)
+
+    def _check_shapes(self, targets, outputs):
+        """Raise ValueError unless each target's shape for one example fits its output's."""
+        for loss, target, output in zip(self._losses, targets, outputs, strict=True):
+            if loss is None or None in (target, output) or _fits(loss, tuple(target), output):
+                continue
+            one_hot = _name(loss) in _OF_CLASSES and target == output
+            hint = (
+                ". Of one-hot targets `np.argmax(y, -1)` makes class numbers; or take "
+                "'categorical_crossentropy'"
+                if one_hot
+                else ""
             )
-        for loss, target, output in zip(self._losses, targets, found, strict=True):
-            if loss is not None and not _fits(loss, target, output):
-                raise ValueError(
-                    f"Targets and outputs must fit the loss {loss.name}. Received: y of shape "
-                    f"{tuple(target.shape)} and dtype {target.dtype.name} for outputs of shape "
-                    f"{tuple(output.shape)} (the first axis is the example)"
-                )
+            raise ValueError(
+                f"Targets and outputs must fit the loss {loss.name}. Received: y of shape "
+                f"{_shape(target)} for outputs of shape {_shape(output)}{hint}"
+            )
 
 
-def find_metrics(
-    metrics: Sequence[Any], y: Any, outputs: Any, from_logits: bool
-) -> list[keras.metrics.Metric]:
-    """Return Keras metrics by name, function or object.
+def expand_weights(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Return sample weights that Keras broadcasts along the axes after those they have."""
+    axes = max(0, output.shape.rank - 1 - weights.shape.rank)
+    return tf.reshape(weights, tf.concat([tf.shape(weights), tf.ones(axes, tf.int32)], axis=0))
+
+
+def count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
+    """Return which part counts of what Keras takes a mean over.
+
+    That is all examples or, where the outputs have a mask, all unmasked steps. Those with a weight
+    of 0 do not count.
 
     Parameters
     ----------
-    metrics : list of str, callable or keras.metrics.Metric
-        "accuracy" means, as in `keras.Model.compile`, the one that fits the targets.
-    y, outputs : tf.Tensor
-        Targets and outputs of some batch.
-    from_logits : bool
-        Whether outputs are logits. The accuracy of a single one then divides the classes at 0, the
-        log-odds of one half, where Keras would at 0.5.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not a list, Keras does not know one, or the model has several outputs.
+    weights : tensor
+        As `expand_weights` returns them.
+    mask : bool tensor, optional
+        The outputs' mask.
+    dtype : tf.DType
+        Of the result.
     """
-    if not isinstance(metrics, (list, tuple)):
-        raise TypeError(f"`metrics` must be a list. Received: metrics={metrics!r}")
-    if metrics and len(tf.nest.flatten(outputs)) != 1:
-        raise ValueError(
-            "`metrics` are of one output. Received: metrics for a model with outputs of shapes "
-            f"{_shapes(outputs)}"
-        )
-    found = []
-    for metric in metrics:
-        if metric in ("accuracy", "acc"):
-            pair = tf.nest.flatten(y)[0], tf.nest.flatten(outputs)[0]
-            metric = _accuracy(*pair, from_logits)
-        found.append(_as_metric(metric))
-    return found
-
-
-def compute_metric(
-    metric: keras.metrics.Metric, y: tf.Tensor, outputs: tf.Tensor, weights: tf.Tensor | None
-) -> tf.Tensor:
-    """Return a metric of one batch, a float64 scalar, and leave its state alone.
-
-    Raises
-    ------
-    ValueError
-        If it is not a scalar.
-    """
-    state = [tf.convert_to_tensor(value) for value in metric.stateless_reset_state()]
-    state = metric.stateless_update_state(state, y, outputs, sample_weight=weights)
-    result = tf.convert_to_tensor(metric.stateless_result(state))
-    if result.shape.rank != 0:
-        raise ValueError(
-            "A metric must be one number (F1Score with `average`, say). "
-            f"Received: {metric.name} of shape {tuple(result.shape)}"
-        )
-    return tf.cast(result, tf.float64)
+    counts = weights != 0
+    if mask is None:
+        return tf.reduce_mean(tf.cast(counts, dtype))
+    mask = tf.cast(mask, tf.bool)
+    unmasked = tf.reduce_sum(tf.cast(mask, dtype))
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(counts & mask, dtype)), unmasked)
 
 
 class _FunctionLoss(keras.losses.Loss):
@@ -157,6 +198,8 @@ class _FunctionLoss(keras.losses.Loss):
     def __init__(self, function: Callable, dtype: str):
         super().__init__(name=getattr(function, "__name__", "loss"), dtype=dtype)
         self.function = function
+        # Of a `functools.partial` of one of Keras' functions.
+        self.from_logits = getattr(function, "keywords", {}).get("from_logits", False)
 
     def call(self, y_true, y_pred):
         losses = tf.convert_to_tensor(self.function(_match_rank(y_true, y_pred), y_pred))
@@ -175,15 +218,10 @@ def _weighted_mean(
     replicas = tf.distribute.get_strategy().num_replicas_in_sync  # by which Keras divides a mean
     if weights is None:
         return loss(target, output) * replicas
-    value = loss(target, output, sample_weight=_expand(weights, output)) * replicas
-    counted = tf.reduce_mean(tf.cast(weights != 0, value.dtype))
-    return tf.math.divide_no_nan(value, counted)
-
-
-def _expand(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """Return sample weights that Keras broadcasts along the axes after those they have."""
-    axes = max(0, output.shape.rank - 1 - weights.shape.rank)
-    return tf.reshape(weights, tf.concat([tf.shape(weights), tf.ones(axes, tf.int32)], axis=0))
+    weights = expand_weights(weights, output)
+    value = loss(target, output, sample_weight=weights) * replicas
+    mask = getattr(output, "_keras_mask", None)
+    return tf.math.divide_no_nan(value, count_of_weights(weights, mask, value.dtype))
 
 
 def _match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
@@ -196,22 +234,6 @@ def _match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return tf.expand_dims(target, -1) if one_less else target
 
 
-def _by_output(loss: Any, outputs: Any) -> list:
-    """Return the losses in the order of `tf.nest.flatten(outputs)`."""
-    if isinstance(loss, dict):
-        fits = isinstance(outputs, dict) and sorted(loss) == sorted(outputs)
-        losses = [loss[name] for name in sorted(loss)]
-    else:
-        fits = isinstance(outputs, (list, tuple)) and len(loss) == len(outputs)
-        losses = list(loss)
-    if not fits or all(one is None for one in losses):
-        raise ValueError(
-            "`loss` must be one loss, or a list or dict of losses as the model's outputs are, not "
-            f"all of them None. Received: {loss!r} for outputs of shapes {_shapes(outputs)}"
-        )
-    return losses
-
-
 def _as_loss(loss: Any, dtype: tf.DType) -> keras.losses.Loss:
     try:
         found = keras.losses.get(loss)
@@ -222,42 +244,58 @@ def _as_loss(loss: Any, dtype: tf.DType) -> keras.losses.Loss:
     return _FunctionLoss(found, "float64" if dtype == tf.float64 else "float32")
 
 
-def _as_metric(metric: Any) -> keras.metrics.Metric:
-    """Return a metric, under the name it is given by."""
-    try:
-        found = keras.metrics.get(metric)
-    except ValueError as error:
-        raise ValueError(f"Keras knows no such metric. Received: {metric!r}") from error
-    if not isinstance(found, keras.metrics.Metric):
-        name = metric if isinstance(metric, str) else getattr(found, "__name__", None)
-        return keras.metrics.MeanMetricWrapper(found, name=name)
-    if isinstance(metric, str):
-        return type(found).from_config({**found.get_config(), "name": metric})
-    return found
+def _activation(loss: keras.losses.Loss | None, output: tf.Tensor) -> Callable | None:
+    """Return what makes probabilities of the logits that a loss takes; None if it takes none."""
+    if not getattr(loss, "from_logits", False):
+        return None
+    binary = output.shape[-1] == 1 or (_name(loss) or "").startswith("binary")
+    return tf.sigmoid if binary else tf.nn.softmax
 
 
-def _fits(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool:
-    """Whether a target has the shape that one of Keras' own losses wants; True for others."""
+def _name(loss: keras.losses.Loss) -> str | None:
+    """Return what Keras calls one of its own losses; None for a user's."""
     function = getattr(loss, "function", getattr(loss, "fn", None))
     if not getattr(function or type(loss), "__module__", "").startswith("keras."):
+        return None
+    return getattr(function, "__name__", loss.name)
+
+
+def _fits(loss: keras.losses.Loss, target: tuple, output: Sequence[int | None]) -> bool:
+    """Whether the target of one example has the shape that one of Keras' own losses wants."""
+    name, output = _name(loss), tuple(output)
+    if name is None or name.startswith(_OF_ANY_SHAPE):
         return True
-    wanted, given = tuple(output.shape), tuple(target.shape)
-    if "sparse" in getattr(function, "__name__", loss.name):
-        labels = tf.cast(target, tf.int64)
-        known = bool(tf.reduce_all((labels >= 0) & (labels < wanted[-1])))
-        return known and given in (wanted[:-1], (*wanted[:-1], 1))
-    return wanted == given or (*given, 1) == wanted or given == (*wanted, 1)
+    if name in _OF_CLASSES:
+        return _same(target, output[:-1]) or _same(target, (*output[:-1], 1))
+    return _same(target, output) or _same((*target, 1), output) or _same(target, (*output, 1))
 
 
-def _accuracy(y: tf.Tensor, output: tf.Tensor, from_logits: bool) -> keras.metrics.Metric:
-    """Return the accuracy that fits targets and outputs."""
-    if output.shape[-1] == 1:
-        threshold = 0.0 if from_logits else 0.5
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-    if len(y.shape) < len(output.shape) or y.shape[-1] == 1:
-        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+def _same(a: tuple, b: tuple) -> bool:
+    """Whether two shapes may be the same; None stands for a size that is not known."""
+    return len(a) == len(b) and all(m == n or None in (m, n) for m, n in zip(a, b, strict=True))
 
 
-def _shapes(structure: Any) -> Any:
-    return tf.nest.map_structure(lambda tensor: tuple(tensor.shape), structure)
+def _check_values(loss: keras.losses.Loss, target: np.ndarray, output: Sequence) -> None:
+    """Raise ValueError if the values of a target are none that the loss has a meaning for."""
+    name = _name(loss)
+    if name is None or name.startswith(_OF_ANY_SHAPE):
+        return
+    if name in _OF_CLASSES:
+        ignored = getattr(loss, "ignore_class", None)
+        check_classes(f"Targets of the loss {loss.name}", target, output[-1], ignored)
+    elif target.dtype.kind == "f" and not np.isfinite([target.min(), target.max()]).all():
+        raise ValueError(
+            f"Targets of the loss {loss.name} must be finite. "
+            f"Received: y with {np.size(target) - np.isfinite(target).sum()} values that are not"
+        )
+    elif name in _OF_PROBABILITIES and not (target.min() >= 0 and target.max() <= 1):
+        wrong = np.unique(target[(target < 0) | (target > 1)])
+        raise ValueError(
+            f"Targets of the loss {loss.name} must be 0, 1, or probabilities between. "
+            f"Received: y with the values {wrong[:10]}"
+        )
+
+
+def _shape(one: Sequence[int | None]) -> str:
+    """Return the shape of a batch, for that of one example."""
+    return f"({', '.join(['n', *map(str, one)])}{',' if not one else ''})"

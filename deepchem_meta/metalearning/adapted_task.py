@@ -68,11 +68,13 @@ class AdaptedTask:
         tf.Tensor or list of tf.Tensor
             The model's outputs with ``training=False``.
         """
-        if not self._model.extended:
+        if not self._model.predicts_from_x:
             return self.predict_on_batch(inputs)[1]
         # A reader of its own, since x alone is not the structure of a batch.
         reader = BatchReader(self._model.float_dtype)
         x = reader.pack(reader.read(inputs, "`inputs`"))
+        if self._model.knows_batches:
+            self._model.learner.check_x(x, "`inputs`")
         return self._compute_outputs(self.variables + self.head, x)
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
@@ -89,7 +91,7 @@ class AdaptedTask:
             A scalar.
         outputs : tf.Tensor or list of tf.Tensor
         """
-        arrays = self._model.reader.read(inputs, "`inputs`")
+        arrays = self._model.read(inputs, "`inputs`")
         return self._compute(self.variables + self.head, arrays)
 
     def to_model(self) -> keras.Model:
@@ -117,7 +119,7 @@ class AdaptedTask:
                 "`to_model` needs an algorithm that predicts with the model itself; `predict` "
                 "serves all. Received: one with a head of its own"
             )
-        if not self._model.extended:
+        if not hasattr(learner, "to_model"):
             raise TypeError(
                 "`to_model` needs a learner that is a KerasLearner. "
                 f"Received: {type(learner).__name__}"

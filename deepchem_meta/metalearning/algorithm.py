@@ -122,7 +122,7 @@ class MetaAlgorithm(TaskAlgorithm):
         }
         if task_batch_size is not None:
             check_count("task_batch_size", task_batch_size, minimum=1)
-        self._model = LearnerModel(learner)
+        self._model = LearnerModel(learner, check=self.check_batch)
         self._strategy = check_strategy(self._model.variables)
         self.optimization_steps = optimization_steps
         self.meta_batch_size = meta_batch_size
@@ -160,8 +160,8 @@ class MetaAlgorithm(TaskAlgorithm):
         self._adapted_predictor = TracedOrEager(self.predict_task)
         self._outputs_predictor = TracedOrEager(self.predict_outputs)
         # Only a KerasLearner says what the arrays of a batch are.
-        extended = self._model.extended
-        self._check_episodes = check_episodes if extended else lambda episodes: episodes
+        known = self._model.knows_batches
+        self._check_episodes = check_episodes if known else lambda episodes: episodes
         self._tried = False
 
     @property
@@ -369,9 +369,8 @@ class MetaAlgorithm(TaskAlgorithm):
             self._model.check_variables()
             self._store.restore()
         for step in range(steps) if self.steps_are_alike else [0]:
-            batch = self._model.reader.read(self._model.learner.get_batch())
-            adapter = self._adapter(1 if self.steps_are_alike else steps)
-            self._assign(adapter(batch, self._scalars(), self._key(step)))
+            batch = self._model.read(self._model.learner.get_batch())
+            self._assign(self._adapt_to(batch, 1 if self.steps_are_alike else steps, step))
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute the model for a batch, with the learner's variables as they are.
@@ -388,7 +387,7 @@ class MetaAlgorithm(TaskAlgorithm):
         outputs : list of tf.Tensor
             The model's outputs, computed with ``training=False``.
         """
-        return self._predictor(self._model.reader.read(inputs, "`inputs`"))
+        return self._predictor(self._model.read(inputs, "`inputs`"))
 
     def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
         """Adapt to a task and leave the learner as it is.
@@ -406,11 +405,9 @@ class MetaAlgorithm(TaskAlgorithm):
         """
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
-        batch = self._model.reader.read(support, "`support`")
-        adapted = self._adapter(steps)(batch, self._scalars(), self._key(0))
-        return AdaptedTask(
-            adapted, self._model, batch, self._adapted_predictor, self._outputs_predictor
-        )
+        batch = self._model.read(support, "`support`")
+        adapted = self._adapt_to(batch, steps, 0)
+        return AdaptedTask(adapted, self._model, batch, self._predict, self._outputs_predictor)
 
     def evaluate(
         self,
@@ -465,10 +462,15 @@ class MetaAlgorithm(TaskAlgorithm):
         scores = dict(getattr(source, "scores", {}))
         over_tasks = self._evaluator(steps, bool(scores))
         values = score_tasks(
-            over_tasks, episodes, self._model.reader, numbers=self.task_numbers(), scores=scores
+            over_tasks,
+            episodes,
+            self._model,
+            numbers=self.task_numbers(),
+            scores=scores,
+            explain=self._explain,
         )
         settings = {"algorithm": type(self).__name__}
-        if self._model.extended and self.learner.has_batch_norm:
+        if getattr(self.learner, "has_batch_norm", False):
             settings["batch_norm"] = self.learner.batch_norm
         return Evaluation(values, steps, seed=seed, task_names=episodes.names, settings=settings)
 
@@ -486,6 +488,8 @@ class MetaAlgorithm(TaskAlgorithm):
         """
         episodes = self._stacked(support, query)
         result = self._trainer().gradient(episodes, self.task_numbers())
+        if not np.isfinite(result.logs[0, 0]):
+            episodes.each(self._explain)
         scale = self._meta_optimizer.loss_scale()
         gradients = [
             None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
@@ -545,7 +549,7 @@ class MetaAlgorithm(TaskAlgorithm):
             return dict
         source = as_source(tasks)
         check_count("validation_tasks", n_tasks, minimum=1)
-        names = [m.name for m in self.learner.metrics] if self._model.extended else []
+        names = self._model.metric_names
         known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
         best = save_best and Best(self._best_store, save_best, known, goes_on)
 
@@ -562,7 +566,7 @@ class MetaAlgorithm(TaskAlgorithm):
         """Return given batches with a task axis as the episodes of one meta-step."""
         self._model.check_variables()
         columns = [
-            self._model.reader.read(batch, name)
+            self._model.read(batch, name, stacked=True)
             for batch, name in ((support, "`support`"), (query, "`query`"))
         ]
         sizes = {array.shape[:1] for part in columns for array in part}
@@ -582,7 +586,7 @@ class MetaAlgorithm(TaskAlgorithm):
         key = self.traced_choices()
         if key not in self._trainers:
             self._trainers[key] = MetaTrainer(
-                TaskFunctions(self._task_gradient, self._measure_task),
+                TaskFunctions(self._task_gradient, self._measure_task, self._explain),
                 self._meta_variables,
                 self._meta_optimizer,
                 state=self._state_variables,
@@ -616,6 +620,41 @@ class MetaAlgorithm(TaskAlgorithm):
                 )
             )
         return self._adapters[key]
+
+    def _adapt_to(self, batch: Sequence[np.ndarray], steps: int, task: int) -> list[tf.Tensor]:
+        """Return what adaptation to the arrays of a support batch gives."""
+        try:
+            adapted = self._adapter(steps)(batch, self._scalars(), self._key(task))
+        except tf.errors.OpError:
+            self._explain(batch)
+            raise
+        if not all(np.isfinite(part).all() for part in adapted[len(self._model.variables) :]):
+            self._explain(batch)
+        return adapted
+
+    def _predict(self, adapted: Sequence[tf.Tensor], batch: Sequence[np.ndarray]) -> tuple:
+        """Return (loss, outputs) of an adapted model for the arrays of a batch."""
+        try:
+            loss, outputs = self._adapted_predictor(adapted, batch)
+        except tf.errors.OpError:
+            self._explain((), batch)
+            raise
+        if not np.isfinite(loss):
+            self._explain((), batch)
+        return loss, outputs
+
+    def _explain(self, support: Sequence[Any], query: Sequence[Any] = ()) -> None:
+        """Raise ValueError if the arrays of a task are why a result is not finite.
+
+        Batches of a learner that says what they are were checked when they came.
+        """
+        if self._model.knows_batches:
+            return
+        key = tf.constant(self._key(0))
+        for arrays, role in ((support, "support"), (query, "query")):
+            if len(arrays):
+                tensors = [tf.convert_to_tensor(array) for array in arrays]
+                self.explain(TaskBatch(self._model, tensors, role, key, training=False))
 
     def _assign(self, adapted: Sequence[tf.Tensor]) -> None:
         """Give the learner's variables their adapted values."""

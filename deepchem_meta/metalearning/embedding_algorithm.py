@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta._checks import check_count, check_positive
+from deepchem_meta._checks import check_classes, check_count, check_positive
 from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
@@ -50,6 +50,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         If `ways` is neither given nor known.
     """
 
+    steps_are_alike = False  # they share the head that the first one starts from
     _for_regression = False  # whether `ways` may be None
 
     def __init__(self, learner: Any, *args: Any, ways: int | None = None, **options: Any):
@@ -114,7 +115,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
     def full_head(self, support: Embedding) -> list[tf.Tensor]:
         """Return what `solve_head` does and, of classes, which ones the support set has."""
-        self._check_targets(support.targets)
+        self._check_embedded(support)
         head = self.solve_head(support)
         if self.ways is None:
             return head
@@ -135,7 +136,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         """
         if self.ways is None:
             return self.apply_head(head, features)
-        logits, known = self.apply_head(head[:-1], features), head[-1] > 0
+        # Written so that the NaN of a wrong label counts as a class that is known, and is seen.
+        logits, known = self.apply_head(head[:-1], features), ~(head[-1] <= 0)
         largest = tf.reduce_max(tf.where(known, logits, logits.dtype.min), axis=1, keepdims=True)
         return tf.where(known, logits, tf.stop_gradient(largest) + _NEVER)
 
@@ -181,8 +183,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             wanted = tf.cast(tf.reshape(embedded.targets, tf.shape(predicted)), predicted.dtype)
             losses = tf.reduce_mean((predicted - wanted) ** 2, axis=-1)
         else:
-            labels = tf.cast(tf.reshape(embedded.targets, (-1,)), tf.int32)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
+            labels, right = _class_numbers(embedded.targets, self.ways, predicted.dtype)
+            losses = right * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
         if embedded.weights is None:
             loss = tf.reduce_mean(losses)
         else:
@@ -192,20 +194,23 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         penalty = embedded.penalty
         return loss if penalty is None else loss + tf.cast(penalty, loss.dtype)
 
-    def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
-        """Adapt to the task that the learner has selected, for `predict_on_batch`.
+    def check_batch(self, inputs: Any, source: str, stacked: bool) -> None:
+        """Raise unless a batch of a `KerasLearner` has class numbers below `ways`, or numbers.
 
-        All steps are on one batch, from which the head comes.
-
-        Parameters and exceptions are those of `MAML.train_on_current_task`.
+        Parameters and exceptions are those of `MetaAlgorithm.check_batch`.
         """
-        check_count("optimization_steps", optimization_steps)
-        if restore:
-            self.restore()
-        batch = self._model.reader.read(self.learner.get_batch())
-        adapted = self._adapter(optimization_steps)(batch, self._scalars(), self._key(0))
-        self._assign(adapted)
-        self._head = self._parts(adapted)[1]
+        self._model.learner.check_batch(inputs, source, stacked=stacked, targets=False)
+        y = tf.nest.flatten(inputs[1])
+        if len(y) != 1:
+            raise ValueError(f"y must be one array. Received: {len(y)} arrays from {source}")
+        self._check_targets(y[0], y[0].shape[2 if stacked else 1 :], source)
+
+    def explain(self, batch: TaskBatch) -> None:
+        """Raise ValueError if the targets of a batch are why a result is not finite.
+
+        Parameters are those of `MetaAlgorithm.explain`.
+        """
+        self._check_embedded(batch.embed(self._model.values()))
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute loss and outputs for a batch, with the head of `train_on_current_task`.
@@ -222,8 +227,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 "`predict_on_batch` needs a head: call `train_on_current_task` before, or predict "
                 "with what `adapt` returns. Received: no head"
             )
-        adapted = [*self._model.values(), *self._head]
-        return self._adapted_predictor(adapted, self._model.reader.read(inputs, "`inputs`"))
+        batch = self._model.read(inputs, "`inputs`")
+        return self._predict([*self._model.values(), *self._head], batch)
 
     def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
         """Meta-train the learner's variables; see `MetaAlgorithm.fit`."""
@@ -261,19 +266,57 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             return log_odds if self._from_logits else tf.sigmoid(log_odds)
         return predicted if self._from_logits else tf.nn.softmax(predicted)
 
-    def _check_targets(self, targets):
-        if self.ways is None and targets.dtype.is_integer:
+    def _assign(self, adapted):
+        super()._assign(adapted)
+        self._head = self._parts(adapted)[1]
+
+    def _check_embedded(self, embedded):
+        """Raise ValueError unless there is a target for each embedded example.
+
+        Its value is checked eagerly alone, as for the first batch of all; in a traced function the
+        result of a wrong one is NaN.
+        """
+        targets, features = embedded.targets, embedded.features
+        lengths = targets.shape[:1], features.shape[:1]
+        if targets.shape.rank == 0 or not lengths[0].is_compatible_with(lengths[1]):
+            raise ValueError(
+                "`compute_embedding` must return a target for each example. Received: features of "
+                f"shape {features.shape} and targets of shape {targets.shape}"
+            )
+        if tf.executing_eagerly():
+            self._check_targets(targets.numpy(), targets.shape[1:], "`compute_embedding`")
+        elif self.ways is None:
+            self._check_regression(targets.dtype.is_integer, targets.dtype.name)
+
+    def _check_targets(self, y, shape, source):
+        """Raise ValueError unless targets, of `shape` for an example, are what the head takes."""
+        if self.ways is None:
+            self._check_regression(y.dtype.kind in "iub", y.dtype.name)
+            fits = len(shape) <= 1
+        else:
+            fits = tuple(shape) in ((), (1,))
+        if not fits:
+            kind = "(examples,) or (examples, outputs)"
+            hint = ""
+            if self.ways is not None:
+                kind = "(examples,) or (examples, 1)"
+                hint = ". `np.argmax(y, -1)` makes class numbers of one-hot targets"
+            raise ValueError(
+                f"Targets must have the shape {kind}. "
+                f"Received: y of shape {tuple(y.shape)} from {source}{hint}"
+            )
+        if self.ways is not None:
+            check_classes("Targets", y, self.ways)
+        elif not np.isfinite([y.min(), y.max()]).all():
+            raise ValueError(f"Targets must be finite. Received: NaN or infinity from {source}")
+
+    @staticmethod
+    def _check_regression(integer, dtype):
+        if integer:
             raise ValueError(
                 "`ways` must be given for targets that are classes, and targets must be "
-                f"floating-point for regression. Received: ways=None and y of {targets.dtype.name}"
+                f"floating-point for regression. Received: ways=None and y of {dtype}"
             )
-        if self.ways is not None and tf.executing_eagerly():  # as for the first batch of all
-            found = np.unique(targets.numpy())
-            if not np.isin(found, np.arange(self.ways)).all():
-                raise ValueError(
-                    "Targets must be the numbers of classes, from 0 to ways - 1 = "
-                    f"{self.ways - 1}. Received: {found[:10]}"
-                )
 
 
 def known_ways(learner: Any, ways: int | None) -> int | None:
@@ -323,7 +366,8 @@ def class_weights(support: Embedding, ways: int) -> tf.Tensor:
     Parameters
     ----------
     support : Embedding
-        Of targets 0 to ways - 1.
+        Of targets 0 to ways - 1. The weights of any other are NaN: a label that is out of range
+        must not be left out in silence.
     ways : int
         The number of classes.
 
@@ -332,8 +376,18 @@ def class_weights(support: Embedding, ways: int) -> tf.Tensor:
     tensor of shape (examples, ways)
         Of the features' dtype.
     """
-    labels = tf.cast(tf.reshape(support.targets, (-1,)), tf.int32)
-    hot = tf.one_hot(labels, ways, dtype=support.features.dtype)
+    dtype = support.features.dtype
+    labels, right = _class_numbers(support.targets, ways, dtype)
+    hot = tf.one_hot(labels, ways, dtype=dtype) * right[:, tf.newaxis]
     if support.weights is None:
         return hot
     return hot * tf.cast(support.weights, hot.dtype)[:, tf.newaxis]
+
+
+def _class_numbers(targets: tf.Tensor, ways: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return targets as int32 of shape (examples,), and 1 for each, or NaN where it is no class."""
+    targets = tf.reshape(targets, (-1,))
+    labels = tf.cast(targets, tf.int32)
+    right = (tf.cast(labels, targets.dtype) == targets) & (labels >= 0) & (labels < ways)
+    one = tf.ones_like(labels, dtype)
+    return tf.clip_by_value(labels, 0, ways - 1), tf.where(right, one, one * np.nan)

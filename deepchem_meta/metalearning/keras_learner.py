@@ -11,14 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_option
+from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.model import flat_features
+from deepchem_meta.metalearning._batch_checks import BatchChecks
 from deepchem_meta.metalearning._batch_norm import (
     MODES,
     batch_norm_layers,
     batch_norm_mode,
     exact_moments,
 )
-from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
+from deepchem_meta.metalearning._keras_loss import OutputLoss
+from deepchem_meta.metalearning._keras_metrics import find_metrics
+from deepchem_meta.metalearning._keras_outputs import shapes_of
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning.learner import MetaLearner
 from deepchem_meta.tasks.streams import as_source
@@ -44,14 +48,21 @@ class KerasLearner(MetaLearner):
         outputs. Regularisation losses and those of ``add_loss`` are added to `loss`.
     loss : str, callable or keras.losses.Loss, or a list or dict of them
         As in ``keras.Model.compile``. As in Keras the loss of an example is multiplied by its
-        sample weight and the mean is over examples; those with weight 0 do not count.
+        sample weight and the mean is over examples, or over unmasked steps; those with weight 0 do
+        not count. Of several outputs the losses are added up. Targets, losses and metrics are
+        paired with the outputs as Keras does it: by place, or by name where they are dicts.
     tasks : object or tf.data.Dataset
         Anything with ``sample(n, rng)``, such as the sources in `deepchem_meta.tasks`, which gives
         `n` tasks as ``(support, query)``, each ``(x, y)`` or ``(x, y, sample_weight)`` whose first
         axis is the task and whose second is the example; or a dataset of ``(support, query)``, a
         task an element.
+    loss_weights : float, or list or dict of float, optional
+        What the loss of each output is multiplied by, as in ``keras.Model.compile``.
     metrics : list of str, callable or keras.metrics.Metric, default ()
-        What `evaluate` reports besides the loss; of models with one output.
+        What `evaluate` reports besides the loss. Of several outputs a list with an entry for each,
+        or a dict by their names. Sample weights count. A metric by name that takes probabilities
+        ("AUC", "Precision") gets them where the loss takes logits; as an object it must be made
+        for logits there.
     batch_norm : {"transductive", "support", "running"}, default "transductive"
         Where BatchNormalization takes its statistics from.
 
@@ -75,6 +86,8 @@ class KerasLearner(MetaLearner):
         The source of tasks.
     metrics : list of keras.metrics.Metric
         As Keras objects.
+    metric_names : list of str
+        What `evaluate` calls them: with the output's name in front if there are several.
     batch_norm : str
         As given.
 
@@ -112,7 +125,8 @@ class KerasLearner(MetaLearner):
         loss: Any,
         tasks: Any,
         *,
-        metrics: Sequence[Any] = (),
+        loss_weights: Any = None,
+        metrics: Sequence[Any] | dict[str, Any] = (),
         batch_norm: str = "transductive",
         embedding: str | None = None,
     ):
@@ -123,7 +137,8 @@ class KerasLearner(MetaLearner):
         self.model = model
         self._rng = np.random.default_rng(random.randrange(2**31))
         self._selected: Any = None
-        x, y, *_ = self._first_batch()
+        first = self._first_batch()
+        x, y, *_ = tf.nest.map_structure(tf.convert_to_tensor, first)
         outputs = self._build(x)
         self._trainable = list(model.trainable_variables)
         self._fixed = list(model.non_trainable_variables)
@@ -134,11 +149,15 @@ class KerasLearner(MetaLearner):
         self._embedder = self._find_embedder(embedding)
         #: Whether the model has a single output, the log-odds of two classes or one number.
         self.one_output = tf.is_tensor(outputs) and outputs.shape[1:] == [1]
-        self._loss = OutputLoss(loss, outputs)
-        self._loss.check(y, outputs)
+        names = getattr(model, "output_names", None)
+        self._loss = OutputLoss(loss, outputs, names, loss_weights)
+        self._checks = BatchChecks(x, outputs, self._loss, self._compute_only)
+        self._checks.check(first, "`tasks`", 1)
         #: Whether the loss takes the outputs for logits.
-        self.from_logits = self._loss.from_logits
-        self.metrics = find_metrics(metrics, y, outputs, self.from_logits)
+        self.from_logits = None not in self._loss.probabilities
+        self._metrics = find_metrics(metrics, self._loss, y, outputs)
+        self.metrics = [one.metric for one in self._metrics]
+        self.metric_names = [one.name for one in self._metrics]
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -284,6 +303,9 @@ class KerasLearner(MetaLearner):
         array of shape (examples, size)
             With the model's dtype.
         """
+        reader = BatchReader(np.float32)
+        x = reader.pack(reader.read(x, "`x`"))
+        self.check_x(x, "`x`")
         tensors = tf.nest.map_structure(tf.convert_to_tensor, x)
         values = [tf.convert_to_tensor(variable) for variable in self.variables]
         return self.compute_features(tensors, values).numpy()
@@ -305,8 +327,42 @@ class KerasLearner(MetaLearner):
         """
         _, y, *weights = inputs
         weights = weights[0] if weights else None
-        (target,), (output,) = (tf.nest.flatten(part) for part in (y, outputs))
-        return {m.name: compute_metric(m, target, output, weights) for m in self.metrics}
+        targets = self._loss.targets(y)
+        return {metric.name: metric(targets, outputs, weights) for metric in self._metrics}
+
+    def check_batch(
+        self, inputs: Any, source: str = "`inputs`", *, stacked: bool = False, targets: bool = True
+    ) -> None:
+        """Raise unless a batch is as the model and its loss need it.
+
+        Every entry point of an algorithm calls it for every batch, before anything is computed.
+
+        Parameters
+        ----------
+        inputs : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``, of NumPy arrays.
+        source : str, default "`inputs`"
+            Where it comes from, for messages.
+        stacked : bool, default False
+            Whether the first axis is the task and the second the example.
+        targets : bool, default True
+            Whether y must fit the loss.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x, y and sample weights have different numbers of examples; x does not fit the
+            model; y has another shape than the outputs, but for a last axis of 1 as in Keras, or
+            values that the loss has no meaning for; or all sample weights are 0.
+        """
+        self._checks.check(inputs, source, 2 if stacked else 1, targets)
+
+    def check_x(self, x: Any, source: str = "`x`") -> None:
+        """Raise ValueError unless the model can be computed on x.
+
+        Parameters are those of `check_batch`.
+        """
+        self._checks.check_x(x, source)
 
     def to_model(self, variables: Sequence[tf.Tensor], support: Any) -> keras.Model:
         """Return a copy of the model with given weights.
@@ -386,28 +442,34 @@ class KerasLearner(MetaLearner):
         self.tasks.set_state(state)
 
     def _first_batch(self) -> tuple:
-        """Return the support batch of some task, as tensors."""
+        """Return the support batch of some task, as NumPy arrays."""
         peek = getattr(self.tasks, "peek", None)
         if peek:
             episodes = tf.nest.map_structure(lambda array: np.asarray(array)[np.newaxis], peek())
         else:
             episodes = self.tasks.sample(1, np.random.default_rng(0))
         support, _ = check_episodes(episodes)
-        return tf.nest.map_structure(lambda array: tf.convert_to_tensor(array[0]), support)
+        reader = BatchReader(np.float32)
+        arrays = reader.read(tf.nest.map_structure(lambda array: array[0], support), "`tasks`")
+        return reader.pack(arrays)
 
     def _build(self, x: Any) -> Any:
         """Build the model if it is not, and return its outputs for some batch."""
         try:
             return self.model(x, training=False)
         except Exception as error:
-            shapes = tf.nest.map_structure(lambda array: tuple(array.shape), x)
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             # Keras' own first line says in which layer, the next one why.
             reason = " ".join(lines[:2])
             raise ValueError(
-                "`model` cannot be computed on the tasks' x. "
-                f"Received: x of shapes {shapes} (the first axis is the example): {reason}"
+                "`model` cannot be computed on x. Received: x of shapes "
+                f"{shapes_of(x)} (the first axis is the example): {reason}"
             ) from error
+
+    def _compute_only(self, x: Any) -> Any:
+        """Return the model's outputs for some batch, and leave its state alone."""
+        with keras.StatelessScope():
+            return self._build(tf.nest.map_structure(tf.convert_to_tensor, x))
 
     def _find_embedder(self, layer: str | None) -> keras.Model:
         """Return the model whose output is the embedding; it shares the model's layers."""

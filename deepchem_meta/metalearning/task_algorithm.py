@@ -192,6 +192,35 @@ class TaskAlgorithm:
         """
         return [None if after[i] is before[i] else after[i] for i in self._state]
 
+    def check_batch(self, inputs: Any, source: str, stacked: bool) -> None:
+        """Raise if a batch of a `KerasLearner` is not as the algorithm needs it.
+
+        By default the learner's `check_batch` says what it must be.
+
+        Parameters
+        ----------
+        inputs : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``, of NumPy arrays.
+        source : str
+            Where it comes from, for messages.
+        stacked : bool
+            Whether the first axis is the task and the second the example.
+
+        Raises
+        ------
+        TypeError, ValueError
+        """
+        self._model.learner.check_batch(inputs, source, stacked=stacked)
+
+    def explain(self, batch: TaskBatch) -> None:
+        """Raise ValueError if a batch is why a result is not finite; nothing by default.
+
+        Parameters
+        ----------
+        batch : TaskBatch
+            A support or a query batch, to be looked at eagerly.
+        """
+
     def check_tasks(self, tasks: Any) -> None:
         """Raise ValueError if the algorithm cannot be evaluated on a source of tasks."""
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.metalearning._keras_loss import OutputLoss, compute_metric, find_metrics
+from deepchem_meta.metalearning._keras_loss import OutputLoss
 
 Y = tf.constant([[0.0], [1.0], [1.0]])
 OUTPUTS = tf.constant([[0.2], [0.6], [0.9]])
@@ -55,7 +55,8 @@ def test_several_outputs():
     [
         (["mse"], OUTPUTS),
         (["mse"], [OUTPUTS, OUTPUTS]),
-        ({"a": "mse"}, {"a": OUTPUTS, "b": OUTPUTS}),
+        ({"c": "mse"}, {"a": OUTPUTS, "b": OUTPUTS}),
+        (["mse", "mse"], {"a": OUTPUTS, "b": OUTPUTS}),
         ([None, None], [OUTPUTS, OUTPUTS]),
         ("nonsense", OUTPUTS),
     ],
@@ -81,55 +82,21 @@ def test_bad_losses(loss, outputs):
 )
 def test_shapes_that_keras_would_broadcast(loss, y, outputs, fits):
     found = OutputLoss(loss, tf.zeros(outputs))
-    if fits:
-        found.check(tf.zeros(y), tf.zeros(outputs))
-    else:
+    for axes in (1, 2):
+        tasks = (2,) * (axes - 1)
+        if fits:
+            found.check(np.zeros(tasks + y), [outputs[1:]], axes)
+        else:
+            with pytest.raises(ValueError, match="must fit the loss"):
+                found.check(np.zeros(tasks + y), [outputs[1:]], axes)
+    if not fits:
         with pytest.raises(ValueError, match="must fit the loss"):
-            found.check(tf.zeros(y), tf.zeros(outputs))
+            found(tf.zeros(y), tf.zeros(outputs), None)
 
 
 def test_as_many_targets_as_outputs():
     with pytest.raises(ValueError, match="must be as the model's outputs are"):
-        OutputLoss("mse", [OUTPUTS, OUTPUTS]).check([Y], [OUTPUTS, OUTPUTS])
-
-
-@pytest.mark.parametrize(
-    ("y", "outputs", "kind"),
-    [
-        (Y, OUTPUTS, keras.metrics.BinaryAccuracy),
-        (tf.constant([0, 1]), tf.zeros((2, 3)), keras.metrics.SparseCategoricalAccuracy),
-        (tf.zeros((2, 3)), tf.zeros((2, 3)), keras.metrics.CategoricalAccuracy),
-    ],
-)
-def test_accuracy_is_the_one_that_fits(y, outputs, kind):
-    (metric,) = find_metrics(["accuracy"], y, outputs, False)
-    assert type(metric) is kind and metric.name == "accuracy"
-
-
-@pytest.mark.parametrize(("from_logits", "expected"), [(False, 2 / 3), (True, 1.0)])
-def test_accuracy_of_one_output_divides_at_one_half_or_at_its_log_odds(from_logits, expected):
-    y, outputs = tf.constant([[0.0], [1.0], [1.0]]), tf.constant([[-0.2], [0.3], [0.9]])
-    (metric,) = find_metrics(["accuracy"], y, outputs, from_logits)
-    assert float(compute_metric(metric, y, outputs, None)) == pytest.approx(expected)
-    loss = keras.losses.BinaryCrossentropy(from_logits=from_logits)
-    assert OutputLoss(loss, outputs).from_logits == from_logits
-
-
-def test_metrics_have_the_name_they_are_given_by():
-    given = ["mae", keras.metrics.mean_squared_error, keras.metrics.AUC(name="auc")]
-    assert [m.name for m in find_metrics(given, Y, OUTPUTS, False)] == [
-        "mae",
-        "mean_squared_error",
-        "auc",
-    ]
-
-
-def test_metrics_of_one_batch_leave_no_trace():
-    (metric,) = find_metrics(["mae"], Y, OUTPUTS, False)
-    for _ in range(2):
-        found = compute_metric(metric, Y, OUTPUTS, WEIGHTS)
-        assert float(found) == pytest.approx((0.2 + 3 * 0.1) / 4, rel=1e-6)
-    assert float(metric.result()) == 0.0
+        OutputLoss("mse", [OUTPUTS, OUTPUTS]).check([Y], [(1,), (1,)])
 
 
 @pytest.mark.parametrize(
@@ -163,9 +130,79 @@ def test_no_loss():
         OutputLoss(None, OUTPUTS)
 
 
-def test_a_metric_is_one_number():
-    y, outputs = tf.one_hot([0, 1], 2), tf.constant([[0.9, 0.1], [0.2, 0.8]])
-    with pytest.raises(ValueError, match=r"F1Score with `average`.*f1_score of shape \(2,\)"):
-        compute_metric(keras.metrics.F1Score(), y, outputs, None)
-    found = compute_metric(keras.metrics.F1Score("macro"), y, outputs, None)
-    assert float(found) == pytest.approx(1.0, rel=1e-6)
+@pytest.mark.parametrize(
+    ("loss", "y", "outputs", "message"),
+    [
+        ("sparse_categorical_crossentropy", [1, 2, 3], (3, 3), r"from 0 to 2.*values \[3\]"),
+        ("sparse_categorical_crossentropy", [-1, 1, 1], (3, 3), r"values \[-1\]"),
+        ("sparse_categorical_crossentropy", [5.5, 1.0, 0.0], (3, 3), r"values \[5.5\]"),
+        ("sparse_categorical_crossentropy", [np.nan, 1.0, 0.0], (3, 3), r"values \[nan\]"),
+        ("binary_crossentropy", [-1.0, 1.0, 1.0], (3, 1), r"between. .*values \[-1.\]"),
+        ("binary_crossentropy", [1.0, 2.0, 1.0], (3, 1), r"between. .*values \[2.\]"),
+        ("categorical_crossentropy", [[0, 3], [1, 0], [0, 1]], (3, 2), r"values \[3\]"),
+        ("mse", [1.0, np.nan, np.inf], (3, 1), "must be finite. .* 2 values"),
+    ],
+)
+def test_targets_without_a_meaning(loss, y, outputs, message):
+    with pytest.raises(ValueError, match=message):
+        OutputLoss(loss, tf.zeros(outputs)).check(np.asarray(y), [outputs[1:]])
+
+
+def test_one_hot_targets_where_class_numbers_are_meant():
+    found = OutputLoss("sparse_categorical_crossentropy", tf.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"np.argmax\(y, -1\)"):
+        found.check(np.eye(4)[:3], [(4,)])
+
+
+def test_a_class_that_is_ignored_is_no_class():
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    OutputLoss(loss, tf.zeros((3, 4))).check(np.array([-1, 0, 3]), [(4,)])
+
+
+def test_a_function_of_the_users_may_take_missing_targets():
+    OutputLoss(lambda y, p: tf.zeros(3), OUTPUTS).check(np.array([1.0, np.nan, 7.0]), [(1,)])
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+def test_loss_weights(reduction):
+    losses = [keras.losses.MeanSquaredError(reduction) for _ in range(2)]
+    outputs, y = {"a": OUTPUTS, "b": 2 * OUTPUTS}, {"a": Y, "b": Y}
+    plain = [float(loss(Y, out)) for loss, out in zip(losses, outputs.values(), strict=True)]
+    losses = dict(zip("ab", losses, strict=True))
+    for weights, expected in (
+        ({"b": 3.0}, plain[0] + 3 * plain[1]),
+        ({"a": 0.5, "b": 3}, 0.5 * plain[0] + 3 * plain[1]),
+        (2.0, 2 * sum(plain)),
+    ):
+        found = OutputLoss(losses, outputs, loss_weights=weights)(y, outputs, None)
+        assert float(found) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="`loss_weights` must be"):
+        OutputLoss(losses, outputs, loss_weights=[1.0])
+    with pytest.raises(TypeError, match="`loss_weights` must be finite"):
+        OutputLoss(losses, outputs, loss_weights={"a": np.inf})
+
+
+@pytest.mark.parametrize(("examples", "steps"), [(4, 3), (3, 3), (5, 1)])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_padding_leaves_a_masked_loss_as_it_is(examples, steps, per_step):
+    """Keras on the examples that count is the oracle, with as many steps as examples too."""
+    rng = np.random.default_rng(0)
+    y, outputs = rng.normal(size=(2, examples, steps, 2)).astype("float32")
+    mask = rng.random((examples, steps)) < 0.6
+    mask[:, 0] = True
+    weights = rng.uniform(1, 2, (examples, steps) if per_step else examples).astype("float32")
+    weights[-2:] = 0
+
+    def masked(array, rows):
+        tensor = tf.constant(array[:rows])
+        tensor._keras_mask = tf.constant(mask[:rows])
+        return tensor
+
+    weight = weights if per_step else weights[:, None]
+    rows = examples - 2
+    loss = keras.losses.MeanSquaredError()
+    expected = loss(y[:rows], masked(outputs, rows), sample_weight=weight[:rows])
+    found = OutputLoss("mse", outputs)(
+        tf.constant(y), masked(outputs, examples), tf.constant(weights)
+    )
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
