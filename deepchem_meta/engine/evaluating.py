@@ -13,6 +13,7 @@ from deepchem_meta.engine.execution import TASKS_AT_ONCE
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.planning import choose_plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
+from deepchem_meta.engine.writes import check_graph
 from deepchem_meta.evaluation.episodes import EpisodeChunks
 
 __all__ = ["OverManyTasks", "score_tasks"]
@@ -30,14 +31,14 @@ class OverManyTasks:
         scalars and an int64 tensor of shape (3,); gives a nested structure of tensors.
     task_execution : {"auto", "vectorized", "looped"}
         Whether the tasks run all at once or one after the other.
-    nbytes : int
-        Bytes of the learner's variables.
+    model : LearnerModel
+        The learner.
     """
 
-    def __init__(self, function: Callable, *, task_execution: str, nbytes: int):
+    def __init__(self, function: Callable, *, task_execution: str, model: LearnerModel):
         self._function = function
         self._task_execution = task_execution
-        self._nbytes = nbytes
+        self._model = model
         self._compiled: dict[Any, Callable] = {}
 
     def __call__(
@@ -71,11 +72,12 @@ class OverManyTasks:
         )
         function = tf.function(self._function)
         task = function.get_concrete_function(one[0], one[1], scalars, one[2])
+        check_graph(task, self._model.learned_variables)
         plan = choose_plan(
             task,
             task_execution=self._task_execution,
             jit_compile=False,
-            nbytes=self._nbytes,
+            nbytes=self._model.nbytes,
             ragged=False,
         )
         results = tf.nest.map_structure(

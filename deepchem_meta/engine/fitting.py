@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from deepchem_meta.engine.progress import Progress
@@ -29,6 +30,10 @@ def fit(
 
     The first call is a single step, so that a learner whose batches depend on its variables is
     known before any is drawn ahead.
+
+    Whatever interrupts it (Ctrl-C, an exception of a callback or of the learner), the last
+    meta-step taken is saved, and the source of episodes put back to where it stood after that,
+    before the exception goes on. Only a loss that is not finite saves nothing.
 
     Parameters
     ----------
@@ -55,25 +60,63 @@ def fit(
         That state after the last step.
     """
     automatic = steps_per_execution == "auto"
-    episodes = queue.take(1)
-    on_first(episodes)
-    capacity = trainer.capacity(episodes) if automatic else steps_per_execution
-    capacity = min(capacity, progress.remaining)
-    saved = time.monotonic()
-    while True:
-        progress.begin()
-        if progress.measure_now:
-            progress.measured(trainer.measure(episodes, numbers(), capacity))
-        ahead = 0
-        if capacity > 1 and not episodes.read_variables:
-            wanted = trainer.steps_a_call if automatic else capacity
-            ahead = min(wanted, capacity, progress.room(episodes.steps))
-        draw_ahead = functools.partial(queue.draw_ahead, ahead)
-        progress.end(trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead))
-        if not progress.remaining:
-            break
-        if time.monotonic() >= saved + checkpoint_interval:
-            save(episodes.state)
-            saved = time.monotonic()
-        episodes = queue.take(ahead or 1)
-    return episodes.state
+    taken = _Taken(trainer, queue)
+    with taken.saved_if_interrupted(save):
+        episodes = queue.take(1)
+        on_first(episodes)
+        capacity = trainer.capacity(episodes) if automatic else steps_per_execution
+        capacity = min(capacity, progress.remaining)
+        saved = time.monotonic()
+        while True:
+            progress.begin()
+            if progress.measure_now:
+                progress.measured(trainer.measure(episodes, numbers(), capacity))
+            ahead = 0
+            if capacity > 1 and not episodes.read_variables:
+                wanted = trainer.steps_a_call if automatic else capacity
+                ahead = min(wanted, capacity, progress.room(episodes.steps))
+            draw_ahead = functools.partial(queue.draw_ahead, ahead)
+            rows = trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead)
+            taken.note(episodes.state)
+            progress.end(rows)
+            if not progress.remaining:
+                break
+            if time.monotonic() >= saved + checkpoint_interval:
+                save(episodes.state)
+                saved = time.monotonic()
+            episodes = queue.take(ahead or 1)
+    return taken.state
+
+
+class _Taken:
+    """The meta-steps taken, and where the source of episodes stood after the last of them."""
+
+    def __init__(self, trainer: MetaTrainer, queue: EpisodeQueue):
+        self._trainer = trainer
+        self._queue = queue
+        self._first = trainer.step
+        self._noted = queue.state, self._first
+
+    @property
+    def state(self) -> Any:
+        """Where the source stood."""
+        return self._noted[0]
+
+    def note(self, state: Any) -> None:
+        """Note that a call has ended, after whose episodes the source stands at `state`."""
+        self._noted = state, self._trainer.step  # at once: an interrupt comes before or after
+
+    @contextlib.contextmanager
+    def saved_if_interrupted(self, save: Callable[[Any], None]) -> Iterator[None]:
+        """Save the last meta-step taken if an exception ends the loop, and let it go on."""
+        try:
+            yield
+        except FloatingPointError:
+            raise
+        except BaseException:
+            state, noted = self._noted
+            step = self._trainer.step
+            state = self._queue.go_back(state, max(0, step - noted))
+            if step > self._first:
+                save(state)
+            raise

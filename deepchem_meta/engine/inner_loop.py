@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import tensorflow as tf
 
@@ -31,6 +32,7 @@ def descend(
     clipnorm: float | None = None,
     first_order: bool | tf.Tensor = False,
     recompute: bool = False,
+    constraints: Mapping[int, Callable] = MappingProxyType({}),
 ) -> list[tf.Tensor]:
     r"""Take `steps` steps of adaptation from `params`.
 
@@ -67,6 +69,8 @@ def descend(
     recompute : bool, default False
         Keep only the values between steps for the meta-gradient, and compute the rest of a step
         again: less memory, more time, the same numbers to rounding. Needs a traced function.
+    constraints : dict of int to callable, default none
+        What a step's new value goes through, by the place among `params`: a Keras constraint, say.
 
     Returns
     -------
@@ -79,7 +83,16 @@ def descend(
     ICML 2017, https://arxiv.org/abs/1703.03400
     """
     take, state = _inner_loop(
-        loss, params, variables, adapts, rate, optimizer, clipnorm, first_order, recompute
+        loss,
+        params,
+        variables,
+        adapts,
+        rate,
+        optimizer,
+        clipnorm,
+        first_order,
+        recompute,
+        constraints,
     )
     if steps <= _MOST_UNROLLED:
         for _ in range(steps):
@@ -101,13 +114,23 @@ def descend_path(
     clipnorm: float | None = None,
     first_order: bool | tf.Tensor = False,
     recompute: bool = False,
+    constraints: Mapping[int, Callable] = MappingProxyType({}),
 ) -> list[list[tf.Tensor]]:
     """Return the values before the first step and after each; see `descend`.
 
     Parameters are those of `descend`. The steps are always unrolled.
     """
     take, state = _inner_loop(
-        loss, params, variables, adapts, rate, optimizer, clipnorm, first_order, recompute
+        loss,
+        params,
+        variables,
+        adapts,
+        rate,
+        optimizer,
+        clipnorm,
+        first_order,
+        recompute,
+        constraints,
     )
     path = [state[1]]
     for _ in range(steps):
@@ -116,14 +139,25 @@ def descend_path(
     return path
 
 
-def _inner_loop(loss, params, variables, adapts, rate, optimizer, clipnorm, first_order, recompute):
+def _inner_loop(
+    loss, params, variables, adapts, rate, optimizer, clipnorm, first_order, recompute, constraints
+):
     """Return a step as a function of (number, values, slots), and these before the first."""
     chosen = [index for index, adapt in enumerate(adapts) if adapt]
 
     def take(step, params, slots):
         rates = [tf.cast(rate(step, index), params[index].dtype) for index in chosen]
         one = functools.partial(
-            _take, loss, step, variables, chosen, optimizer, clipnorm, first_order, recompute
+            _take,
+            loss,
+            step,
+            variables,
+            chosen,
+            optimizer,
+            clipnorm,
+            first_order,
+            recompute,
+            constraints,
         )
         params, slots = (tf.recompute_grad(one) if recompute else one)(params, slots, rates)
         if first_order is not True:
@@ -160,7 +194,18 @@ def no_second_derivative(operation: str) -> NotImplementedError:
 
 
 def _take(
-    loss, step, variables, chosen, optimizer, clipnorm, first_order, symbolic, params, slots, rates
+    loss,
+    step,
+    variables,
+    chosen,
+    optimizer,
+    clipnorm,
+    first_order,
+    symbolic,
+    constraints,
+    params,
+    slots,
+    rates,
 ):
     """Return the values and the optimizer's slots after a step."""
     sources = [params[index] for index in chosen]
@@ -173,7 +218,8 @@ def _take(
         gradients = _clip(gradients, clipnorm)
     directions, slots = optimizer.direction(gradients, slots, step)
     for index, source, rate, direction in zip(chosen, sources, rates, directions, strict=True):
-        params[index] = source - rate * direction
+        value = source - rate * direction
+        params[index] = constraints[index](value) if index in constraints else value
     return params, slots
 
 

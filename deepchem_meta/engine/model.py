@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
+from deepchem_meta.engine.writes import unwritten
 
 __all__ = ["Embedding", "LearnerModel", "as_variable", "flat_features"]
 
@@ -65,6 +66,8 @@ class LearnerModel:
         The learner's variables, in its order.
     learned : list of bool
         Which of them are meta-learned: those of a floating dtype with ``trainable=True``.
+    constraints : dict of int to callable
+        What keeps the values of some variables in bounds after each step, by their places.
     knows_batches : bool
         Whether the learner says what the arrays of a batch are, by a method `check_batch`.
     predicts_from_x : bool
@@ -99,6 +102,11 @@ class LearnerModel:
             bool(given.trainable) and variable.dtype.is_floating
             for given, variable in zip(learner.variables, self.variables, strict=True)
         ]
+        self.constraints = {
+            index: given.constraint
+            for index, given in enumerate(learner.variables)
+            if getattr(given, "constraint", None) is not None
+        }
         floats = [v.dtype.as_numpy_dtype for v in self.variables if v.dtype.is_floating]
         self.float_dtype = np.dtype(floats[0] if floats else "float32")
         self._stateful = hasattr(learner, "compute_model_and_state")
@@ -147,6 +155,11 @@ class LearnerModel:
             )
 
     @property
+    def learned_variables(self) -> list[tf.Variable]:
+        """The variables that are meta-learned."""
+        return [v for v, learn in zip(self.variables, self.learned, strict=True) if learn]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the variables."""
         return sum(v.shape.num_elements() * v.dtype.size for v in self.variables)
@@ -163,6 +176,7 @@ class LearnerModel:
         *,
         role: str = "query",
         key: tf.Tensor | None = None,
+        adapting: bool = False,
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         """Compute the learner's model for the given values of its variables.
 
@@ -179,6 +193,8 @@ class LearnerModel:
         key : int64 tensor of shape (4,), optional
             The seed, and the numbers of the meta-step, of the task in it and of the pass through
             the model, for random numbers.
+        adapting : bool, default False
+            Whether this is a step of adaptation outside meta-training.
 
         Returns
         -------
@@ -192,7 +208,7 @@ class LearnerModel:
         inputs = self.reader.pack(batch)
         if self._stateful:
             loss, outputs, params = self.learner.compute_model_and_state(
-                inputs, list(params), training, role=role, key=key
+                inputs, list(params), training, **self._pass(role, key, adapting)
             )
         else:
             result = self.learner.compute_model(inputs, list(params), training)
@@ -219,6 +235,7 @@ class LearnerModel:
         *,
         role: str = "query",
         key: tf.Tensor | None = None,
+        adapting: bool = False,
     ) -> Embedding:
         """Compute the learner's embedding for the given values of its variables.
 
@@ -234,6 +251,11 @@ class LearnerModel:
         result = self.learner.compute_embedding(inputs, list(params), training)
         features, targets = _pair("compute_embedding", "(features, targets)", result)
         return Embedding(flat_features(features), targets, None, None, list(params))
+
+    def _pass(self, role: str, key: tf.Tensor | None, adapting: bool) -> dict[str, Any]:
+        """Return what a learner is told of a pass through its model."""
+        known = adapting and getattr(self.learner, "knows_adaptation", False)
+        return {"role": role, "key": key, **({"adapting": True} if known else {})}
 
     def predict(self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor]) -> tuple:
         """Return (loss, outputs) with ``training=False``."""
@@ -265,6 +287,9 @@ class LearnerModel:
     ) -> None:
         """Compute a loss once, eagerly, so that a user's own exception arrives as raised.
 
+        The values are a little off the variables', so that a model which writes them into the
+        variables is found.
+
         Parameters
         ----------
         loss : callable
@@ -277,12 +302,12 @@ class LearnerModel:
         Raises
         ------
         ValueError
-            If the loss depends on none of `variables`.
+            If the loss depends on none of `variables`, or the model writes into them.
         """
-        with tf.GradientTape() as tape:
+        with unwritten(self.learned_variables), tf.GradientTape() as tape:
             try:
                 tensors = [tf.convert_to_tensor(array) for array in batch]
-                value = loss(self.values(), tensors)
+                value = loss([_moved_a_little(v) for v in self.values()], tensors)
             except Exception as error:
                 self._hint_at_dtypes(error, batch)
                 raise
@@ -303,6 +328,13 @@ class LearnerModel:
                 f"The batch has arrays of {', '.join(strange)}, but no variable of the learner has "
                 "that dtype. NumPy's default is float64; `array.astype('float32')` converts."
             )
+
+
+def _moved_a_little(value: tf.Tensor) -> tf.Tensor:
+    """Return a value by a thousandth larger, in 16 bits by the smallest part that they hold."""
+    if not value.dtype.is_floating:
+        return value
+    return value + (1 + tf.abs(value)) * (2**-7 if value.dtype.size == 2 else 2**-10)
 
 
 def flat_features(features: tf.Tensor) -> tf.Tensor:

@@ -27,8 +27,10 @@ class MetaOptimizer:
     ----------
     optimizer : keras.optimizers.Optimizer
         The update rule.
-    variables : list of tf.Variable
-        What to move.
+    variables : list of tf.Variable or keras.Variable
+        What to move. A Keras variable is given to the optimizer as it is, so that its constraint,
+        its path and whatever else an optimizer looks at count; a `tf.Variable` as a Keras variable
+        of its name and constraint.
     step : tf.Variable
         An int64 scalar that counts the meta-steps taken.
 
@@ -41,32 +43,36 @@ class MetaOptimizer:
     Raises
     ------
     ValueError
-        If the optimizer already serves other variables.
+        If the optimizer already serves other variables, or a variable is to be overwritten with its
+        gradient, as those of 8-bit quantization are: there is no sum of such gradients over tasks.
     """
 
     def __init__(
         self,
         optimizer: keras.optimizers.Optimizer,
-        variables: Sequence[tf.Variable],
+        variables: Sequence[tf.Variable | keras.Variable],
         step: tf.Variable,
     ):
         self.optimizer = optimizer
-        self._variables = list(variables)
+        self._variables = [as_variable(given) for given in variables]
         self._step = step
         self._strategy = tf.distribute.get_strategy()
-        self._moved = [
-            v if accumulation_dtype(v) == v.dtype else tf.Variable(tf.cast(v, tf.float32))
-            for v in self._variables
-        ]
+        for given in variables:
+            if getattr(given, "overwrite_with_gradient", False):
+                raise ValueError(
+                    "A meta-learned variable must not be overwritten with its gradient. "
+                    f"Received: {given.path}"
+                )
+        self._moved = [_as_keras_variable(given) for given in variables]
         if optimizer.built:
             raise ValueError(
                 "`optimizer` must not be in use already: its slots belong to other variables. "
                 f"Make a new one for each algorithm. Received: {optimizer!r}"
             )
         optimizer.build(self._moved)
-        masters = [m for m, v in zip(self._moved, self._variables, strict=True) if m is not v]
-        rate = getattr(optimizer, "inner_optimizer", optimizer).learning_rate
-        slots = [as_variable(slot) for slot in optimizer.variables if slot is not rate]
+        masters = [as_variable(m) for m in self._moved if isinstance(m, _Master)]
+        rates = _learning_rates(optimizer)
+        slots = [as_variable(s) for s in optimizer.variables if not any(s is r for r in rates)]
         self.state = slots + masters
 
     @property
@@ -76,11 +82,11 @@ class MetaOptimizer:
 
     def synchronize(self) -> None:
         """Bring the master copies up to date with what was assigned to their variables."""
-        for master, variable in zip(self._moved, self._variables, strict=True):
-            if master is not variable and not bool(
-                tf.reduce_all(tf.cast(master, variable.dtype) == variable)
+        for moved, variable in zip(self._moved, self._variables, strict=True):
+            if isinstance(moved, _Master) and not bool(
+                tf.reduce_all(tf.cast(moved.value, variable.dtype) == variable)
             ):
-                master.assign(tf.cast(variable, master.dtype))
+                moved.assign(tf.cast(variable, tf.float32))
 
     def loss_scale(self) -> tf.Tensor | float:
         """Return what to multiply the loss by; not 1 for a `LossScaleOptimizer` alone."""
@@ -120,5 +126,50 @@ class MetaOptimizer:
 
     def _copy_masters(self) -> None:
         for moved, variable in zip(self._moved, self._variables, strict=True):
-            if moved is not variable:
-                variable.assign(tf.cast(moved, variable.dtype))
+            if isinstance(moved, _Master):
+                variable.assign(tf.cast(moved.value, variable.dtype))
+
+
+class _View(keras.Variable):
+    """A `tf.Variable` as a Keras variable, which optimizers ask for more than a value."""
+
+    def __init__(self, variable: tf.Variable):
+        self._viewed = variable
+        super().__init__(variable, dtype=variable.dtype.name, name=_plain_name(variable))
+        self.constraint = variable.constraint
+
+    def _initialize(self, value):
+        self._value = self._viewed
+
+
+class _Master(keras.Variable):
+    """The float32 copy of a variable of 16 bits, under its path and with its constraint."""
+
+    def __init__(self, given: tf.Variable | keras.Variable):
+        value = tf.cast(as_variable(given), tf.float32)
+        super().__init__(value, dtype="float32", name=_plain_name(given))
+        self._path = getattr(given, "path", self._path)
+        self.constraint = given.constraint
+        self.regularizer = getattr(given, "regularizer", None)
+
+
+def _learning_rates(optimizer: keras.optimizers.Optimizer) -> list:
+    """Return the learning rates of an optimizer and of those that it is made of."""
+    parts = getattr(optimizer, "optimizers", None)  # of a MultiOptimizer, which has no rate itself
+    if parts is None:
+        return [getattr(optimizer, "inner_optimizer", optimizer).learning_rate]
+    rate = getattr(optimizer, "_learning_rate", None)
+    return [rate, *(own for part in parts for own in _learning_rates(part))]
+
+
+def _as_keras_variable(given: tf.Variable | keras.Variable) -> keras.Variable:
+    """Return what the optimizer is to move in place of a variable."""
+    variable = as_variable(given)
+    if accumulation_dtype(variable) != variable.dtype:
+        return _Master(given)
+    return given if isinstance(given, keras.Variable) else _View(variable)
+
+
+def _plain_name(variable: tf.Variable | keras.Variable) -> str:
+    """Return a variable's name as Keras allows it."""
+    return variable.name.partition(":")[0].replace("/", "_")

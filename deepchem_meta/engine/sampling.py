@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -81,6 +82,11 @@ class LearnerSampler:
     def __init__(self, model: LearnerModel):
         self._model = model
 
+    @property
+    def state(self) -> Any:
+        """Where the learner stands, if it can say."""
+        return _get_state(self._model.learner)
+
     def sample(self, steps: int, tasks: int) -> Episodes:
         """Draw the episodes of `steps` meta-steps of `tasks` tasks each.
 
@@ -98,7 +104,7 @@ class LearnerSampler:
         watched = {id(variable) for variable in tape.watched_variables()}
         reads = any(id(variable) in watched for variable in self._model.variables)
         columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
-        return Episodes(steps, tasks, *columns, _get_state(learner), reads)
+        return Episodes(steps, tasks, *columns, self.state, reads)
 
     def rewind(self, state: Any) -> None:
         """Give the learner back a state it had, where it keeps one."""
@@ -130,6 +136,14 @@ class TaskSampler:
         self._block: tuple[Any, tuple] = (None, ())
         self._block_state: Any = None
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The number of the next meta-step, and where the learner stood before its block."""
+        # The next block begins where the learner stands now.
+        inside = self._position % self._BLOCK and self._block[0] is not None
+        learner_state = self._block_state if inside else _get_state(self._model.learner)
+        return {"position": self._position, "learner": learner_state}
+
     def sample(self, steps: int, tasks: int) -> Episodes:
         """Draw the episodes of `steps` meta-steps of `tasks` tasks each."""
         first, last = self._position, self._position + steps
@@ -143,10 +157,7 @@ class TaskSampler:
             for batches in zip(*parts, strict=True)
         )
         self._position = last
-        # The next block begins where the learner stands now.
-        learner_state = self._block_state if last % self._BLOCK else _get_state(self._model.learner)
-        state = {"position": last, "learner": learner_state}
-        return Episodes(steps, tasks, support, query, state)
+        return Episodes(steps, tasks, support, query, self.state)
 
     def rewind(self, state: Any) -> None:
         """Go back to where a sampler stood."""
@@ -194,16 +205,42 @@ class EpisodeQueue:
         self._tasks = tasks
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
         self._ahead: Future | None = None
-        self._last_state: Any = None
+        #: Where the source stands after the episodes taken last.
+        self.state: Any = sampler.state
 
     def __enter__(self) -> EpisodeQueue:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        cancelled = self._ahead is None or self._ahead.cancel()
+        self.go_back(self.state)
         self._thread.shutdown(wait=True)
-        if not cancelled:  # drawn for nothing
-            self._sampler.rewind(self._last_state)
+
+    def go_back(self, state: Any, steps: int = 0) -> Any:
+        """Put the source to where it stood at `state`, and past so many meta-steps.
+
+        Episodes that were drawn ahead are forgotten.
+
+        Parameters
+        ----------
+        state : object
+            Of `Episodes`; with None, of a source that cannot say, nothing is done.
+        steps : int, default 0
+            How many meta-steps have been taken since.
+
+        Returns
+        -------
+        object
+            Where it stands then.
+        """
+        ahead, self._ahead = self._ahead, None
+        drawn = ahead is not None and not ahead.cancel()
+        if drawn:
+            ahead.exception()  # waits for it
+        if state is not None and (drawn or steps or state is not self.state):
+            self._sampler.rewind(state)
+            state = self._sampler.sample(steps, self._tasks).state if steps else state
+        self.state = state
+        return state
 
     def take(self, steps: int) -> Episodes:
         """Return the episodes of the next `steps` meta-steps, those drawn ahead if any were."""
@@ -212,7 +249,7 @@ class EpisodeQueue:
         else:
             ahead, self._ahead = self._ahead, None
             episodes = ahead.result()
-        self._last_state = episodes.state
+        self.state = episodes.state
         return episodes
 
     def draw_ahead(self, steps: int) -> None:
@@ -224,7 +261,7 @@ class EpisodeQueue:
 def _get_state(learner: Any) -> Any:
     """Return where a learner's sampling stands, if it can say."""
     get_state = getattr(learner, "get_state", None)
-    return get_state() if get_state else None
+    return copy.deepcopy(get_state()) if get_state else None  # it may be a live object
 
 
 def _set_state(learner: Any, state: Any) -> None:

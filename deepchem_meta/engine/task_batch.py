@@ -102,12 +102,15 @@ class TaskBatch:
             alone.
         """
         training = self._training if step is None else True
-        key = self._pass_key(0 if step is None else step)
-        return self._model.embed(params, self.arrays, training, role=self._role, key=key)
+        options = self._pass(0 if step is None else step)
+        return self._model.embed(params, self.arrays, training, **options)
 
     def _compute(self, params, step):
+        return self._model.compute(params, self.arrays, True, **self._pass(step))
+
+    def _pass(self, step):
         key = self._pass_key(step)
-        return self._model.compute(params, self.arrays, True, role=self._role, key=key)
+        return {"role": self._role, "key": key, "adapting": not self._training}
 
     def _pass_key(self, step):
         # Passes 0, 1, ... over the support batch and -1, -2, ... over the query batch.

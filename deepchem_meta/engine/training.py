@@ -28,6 +28,7 @@ from deepchem_meta.engine.planning import agree, choose_plan
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
 from deepchem_meta.engine.tracing import quiet_tensorflow
+from deepchem_meta.engine.writes import check_graph
 
 __all__ = ["MetaTrainer", "NotFiniteError"]
 
@@ -131,6 +132,11 @@ class MetaTrainer:
         return max(1, min(_MOST_STEPS_A_CALL, _MOST_BYTES_A_CALL // size))
 
     @property
+    def step(self) -> int:
+        """Meta-steps taken so far."""
+        return int(self._optimizer.step)
+
+    @property
     def steps_a_call(self) -> int:
         """How many meta-steps take about a quarter of a second, as measured."""
         return max(1, int(_SECONDS_A_CALL / self._seconds_a_step))
@@ -180,7 +186,7 @@ class MetaTrainer:
             if not bool(result.finite):
                 last = len(logs[-1]) - 1
                 part.slice(last, last + 1).each(self._explain)
-                number = int(self._optimizer.step) + 1
+                number = self.step + 1
                 raise NotFiniteError(_describe(number, logs[-1][-1]), number)
         return np.concatenate(logs)
 
@@ -258,6 +264,7 @@ class MetaTrainer:
         plan = self._plans.get((layout, tasks))
         if plan is not None:
             return self._build(plan, layout, tasks, capacity, numbers)
+        check_graph(self._trace(layout, numbers), self._variables)
         plan = choose_plan(
             self._trace(layout, numbers),
             task_execution=self._task_execution,

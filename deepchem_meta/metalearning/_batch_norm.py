@@ -27,6 +27,7 @@ def batch_norm_mode(
     mode: str,
     role: str,
     weights: tf.Tensor | None,
+    training: bool | None = None,
 ) -> Iterator[None]:
     """Let layers take the statistics that a mode asks for, while a model is computed.
 
@@ -45,8 +46,10 @@ def batch_norm_mode(
     weights : tensor of shape (examples, ...), optional
         Sample weights. Examples with weight 0 do not count in the statistics of layers whose
         input has the example as first axis.
+    training : bool, optional
+        What "running" takes for ``training`` instead of what the model is called with.
     """
-    of_batch = {"transductive": True, "support": role == "support", "running": None}[mode]
+    of_batch = {"transductive": True, "support": role == "support", "running": training}[mode]
     counted = None
     if weights is not None:
         axes = list(range(1, weights.shape.rank))

@@ -10,7 +10,7 @@ import keras
 
 from deepchem_meta.engine.model import LearnerModel, as_variable
 
-__all__ = ["choose_variables"]
+__all__ = ["choose_variables", "variable_names"]
 
 
 def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) -> list[bool]:

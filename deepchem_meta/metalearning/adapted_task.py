@@ -100,7 +100,8 @@ class AdaptedTask:
         BatchNormalization predicts with its moving averages there. With ``batch_norm="support"``
         they are the support set's statistics, and with ``"running"`` those of meta-training, as in
         `predict`. No model by itself can be "transductive", with the statistics of the batch it
-        predicts: it then gets the support set's.
+        predicts: it then gets the support set's, with a warning, since its predictions differ from
+        those of `predict`.
 
         Returns
         -------
@@ -112,6 +113,11 @@ class AdaptedTask:
         TypeError
             If the learner is not a `KerasLearner`, or Keras cannot copy its model; or the algorithm
             has a head of its own, which the model does not have.
+
+        Warns
+        -----
+        UserWarning
+            If ``batch_norm`` is "transductive" and the model has BatchNormalization.
         """
         learner = self._model.learner
         if self.head:

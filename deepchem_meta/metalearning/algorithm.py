@@ -130,8 +130,7 @@ class MetaAlgorithm(TaskAlgorithm):
         self._sampler = _make_sampler(self._model, self._seed)
         variables = self._model.variables
         own = [o for o in own_variables if not any(o is v for v in variables)]
-        learned = [v for v, learn in zip(variables, self._model.learned, strict=True) if learn]
-        self._meta_variables = learned + own
+        self._meta_variables = self._model.learned_variables + own
         self._adapts = [False] * len(variables) if adapts is None else list(adapts)
         changes = zip(self._model.learned, self._adapts, strict=True)
         self._state = [index for index, change in enumerate(changes) if not any(change)]
@@ -139,7 +138,10 @@ class MetaAlgorithm(TaskAlgorithm):
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         keras_optimizer = to_keras_optimizer(optimizer, step)
-        self._meta_optimizer = MetaOptimizer(keras_optimizer, self._meta_variables, step)
+        moved = [
+            g for g, learn in zip(learner.variables, self._model.learned, strict=True) if learn
+        ]
+        self._meta_optimizer = MetaOptimizer(keras_optimizer, [*moved, *own], step)
         self._step = step
         self._model_dir = open_model_dir(self, model_dir)
         saved = {
@@ -281,6 +283,11 @@ class MetaAlgorithm(TaskAlgorithm):
         FloatingPointError
             If a loss or gradient is not finite. The variables stay as the last finite meta-step
             left them, and nothing is saved.
+
+        Notes
+        -----
+        Whatever else interrupts it, Ctrl-C or an exception of a callback or of the learner, a
+        checkpoint of the last meta-step taken is saved before the exception goes on.
         """
         steps = check_count("steps", steps)
         keep = check_count("max_checkpoints_to_keep", max_checkpoints_to_keep, minimum=1)
@@ -603,7 +610,7 @@ class MetaAlgorithm(TaskAlgorithm):
             self._evaluators[key] = OverManyTasks(
                 lambda *task: self._evaluate_task(*task, steps, with_outputs),
                 task_execution=self._options["task_execution"],
-                nbytes=self._model.nbytes,
+                model=self._model,
             )
         return self._evaluators[key]
 
@@ -617,7 +624,8 @@ class MetaAlgorithm(TaskAlgorithm):
                     TaskBatch(self._model, batch, "support", key, training=False),
                     numbers,
                     steps,
-                )
+                ),
+                self._model.learned_variables,
             )
         return self._adapters[key]
 

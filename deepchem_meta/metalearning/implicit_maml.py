@@ -10,6 +10,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning._variables import variable_names
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import Adam
@@ -94,6 +95,15 @@ class ImplicitMAML(MAML):
             reduction=reduction,
             **options,
         )
+        bound = [
+            i for i, adapts in enumerate(self._adapts) if adapts and i in self._model.constraints
+        ]
+        if bound:
+            raise ValueError(
+                "ImplicitMAML needs variables that adapt without a constraint, since its gradient "
+                "is that of a minimum without bounds. Received: a constraint of "
+                f"{[variable_names(learner)[index] for index in bound]}"
+            )
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
         """Return the support loss with the proximal term.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta._checks import check_option
+from deepchem_meta._checks import check_flag, check_option
 from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.model import flat_features
 from deepchem_meta.metalearning._batch_checks import BatchChecks
@@ -74,6 +75,11 @@ class KerasLearner(MetaLearner):
           prediction, as Keras does. They are updated during `fit`.
 
         A layer with ``trainable=False`` uses its moving averages in all modes, as in Keras.
+    dropout_in_adaptation : bool, default False
+        Whether Dropout, noise and augmentation act in the steps of adaptation of `adapt`,
+        `evaluate` and `train_on_current_task`. By default they act in `fit` alone, and an adapted
+        model is the same whatever the seed, as a trained model's predictions are (Srivastava et al.
+        2014). BatchNormalization is not concerned.
     embedding : str, optional
         The name of the layer whose output is the embedding that `ProtoNet` and its relatives work
         on; by default the model's output is. Of a Sequential or functional model.
@@ -113,11 +119,15 @@ class KerasLearner(MetaLearner):
     Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, https://arxiv.org/abs/1703.03400
 
+    Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to Prevent
+    Neural Networks from Overfitting", JMLR 2014.
+
     Bronskill et al., "TaskNorm: Rethinking Batch Normalization for Meta-Learning", ICML 2020,
     https://arxiv.org/abs/2003.03284, on what the modes of BatchNorm mean.
     """
 
     takes_sample_weights = True
+    knows_adaptation = True
 
     def __init__(
         self,
@@ -128,11 +138,13 @@ class KerasLearner(MetaLearner):
         loss_weights: Any = None,
         metrics: Sequence[Any] | dict[str, Any] = (),
         batch_norm: str = "transductive",
+        dropout_in_adaptation: bool = False,
         embedding: str | None = None,
     ):
         if not isinstance(model, keras.Model):
             raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
         self.batch_norm = check_option("batch_norm", batch_norm, MODES)
+        self._dropout_in_adaptation = check_flag("dropout_in_adaptation", dropout_in_adaptation)
         self.tasks = as_source(tasks)
         self.model = model
         self._rng = np.random.default_rng(random.randrange(2**31))
@@ -207,6 +219,7 @@ class KerasLearner(MetaLearner):
         *,
         role: str = "query",
         key: tf.Tensor | None = None,
+        adapting: bool = False,
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         """Compute the model for a batch, and its state after that.
 
@@ -218,6 +231,8 @@ class KerasLearner(MetaLearner):
             Which set of its task the batch is; see ``batch_norm``.
         key : int64 tensor of shape (4,), optional
             What Dropout draws from; without one it draws from the model's own seeds.
+        adapting : bool, default False
+            Whether this is a step of adaptation outside `fit`; see ``dropout_in_adaptation``.
 
         Returns
         -------
@@ -230,7 +245,7 @@ class KerasLearner(MetaLearner):
         """
         x, y, *weights = inputs
         weights = weights[0] if weights else None
-        call = self._call(self.model, x, variables, training, role, key, weights)
+        call = self._call(self.model, x, variables, training, role, key, weights, adapting)
         outputs, variables, extra = call
         loss = self._loss(y, outputs, weights)
         for term in extra:
@@ -257,6 +272,7 @@ class KerasLearner(MetaLearner):
         *,
         role: str = "query",
         key: tf.Tensor | None = None,
+        adapting: bool = False,
     ) -> tuple:
         """Compute the embedding of a batch, and the model's state after that.
 
@@ -275,7 +291,7 @@ class KerasLearner(MetaLearner):
         """
         x, y, *weights = inputs
         weights = weights[0] if weights else None
-        call = self._call(self._embedder, x, variables, training, role, key, weights)
+        call = self._call(self._embedder, x, variables, training, role, key, weights, adapting)
         features, variables, extra = call
         if weights is not None:
             weights = tf.reshape(weights, (-1,))
@@ -383,8 +399,20 @@ class KerasLearner(MetaLearner):
         ------
         TypeError
             If Keras cannot copy the model.
+
+        Warns
+        -----
+        UserWarning
+            If the copy predicts with other statistics than an adapted task does.
         """
         if self.batch_norm == "transductive" and self.has_batch_norm:
+            warnings.warn(
+                'A Keras model by itself cannot be `batch_norm="transductive"`: its '
+                "BatchNormalization predicts with the statistics of the support set, and `predict` "
+                "of the adapted task with those of the batch at hand, so their outputs differ. "
+                'With `batch_norm="support"` or "running" they are the same.',
+                stacklevel=3,
+            )
             x, _, *weights = support
             weights = weights[0] if weights else None
             variables = self._call(
@@ -484,8 +512,20 @@ class KerasLearner(MetaLearner):
             )
         return _model_up_to(found[layer], self.model.inputs)
 
-    def _call(self, model, x, variables, training, role, key, weights, batch_norm=None):
+    def _call(
+        self,
+        model,
+        x,
+        variables,
+        training,
+        role,
+        key,
+        weights,
+        adapting=False,
+        batch_norm=None,
+    ):
         """Return (outputs, variables with the state after the call, losses of layers)."""
+        quiet = training and adapting and not self._dropout_in_adaptation
         values = list(variables)
         if key is not None:
             for index, seed in zip(self._seeds, _seeds(key, len(self._seeds)), strict=True):
@@ -493,9 +533,11 @@ class KerasLearner(MetaLearner):
         scope = keras.StatelessScope(
             list(zip(self.variables, values, strict=True)), collect_losses=True
         )
-        mode = batch_norm_mode(self._batch_norms, batch_norm or self.batch_norm, role, weights)
+        mode = batch_norm_mode(
+            self._batch_norms, batch_norm or self.batch_norm, role, weights, quiet or None
+        )
         with exact_moments(), mode, scope:
-            outputs = model(x, training=training)
+            outputs = model(x, training=training and not quiet)
             losses = model.losses
         after = list(variables)
         for index in range(len(self._trainable), len(after)):

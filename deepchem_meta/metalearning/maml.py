@@ -99,6 +99,11 @@ class MAML(MetaAlgorithm):
     ----------
     Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, https://arxiv.org/abs/1703.03400
+
+    Notes
+    -----
+    A variable's constraint (``kernel_constraint`` of a Keras layer) is applied after each inner
+    step, as after each step of the optimizer, and the meta-gradient goes through it.
     """
 
     _why_rate_is_fixed: str | None = None  # set by relatives that cannot learn it
@@ -242,6 +247,7 @@ class MAML(MetaAlgorithm):
             adapts=[*self._adapts, *[True] * more],
             rate=lambda step, index: self.inner_rate(numbers, step, index),
             steps=steps,
+            constraints=self._model.constraints,
             **self._inner_options,
         )
 

@@ -220,6 +220,7 @@ class MAMLPlusPlus(MAML):
             adapts=[*self._norm.without(self._adapts), *[False] * more],
             rate=lambda step, index: self.inner_rate(numbers, step, index),
             steps=steps,
+            constraints=self._model.constraints,
             **{**self._inner_options, "first_order": first_order},
         )
 
