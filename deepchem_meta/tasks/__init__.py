@@ -9,6 +9,7 @@ as all here but `DatasetTasks`, give the same tasks for the same state of `rng`.
 
 from deepchem_meta.tasks.assays import AssayTasks
 from deepchem_meta.tasks.classification import FewShotClassificationTasks
+from deepchem_meta.tasks.compounds import Candidates, Compounds, compounds_from_csv
 from deepchem_meta.tasks.dose_response import DoseResponseTasks
 from deepchem_meta.tasks.harmonic import HarmonicTasks
 from deepchem_meta.tasks.molecules import morgan_fingerprints, scaffolds
@@ -18,11 +19,14 @@ from deepchem_meta.tasks.streams import DatasetTasks
 
 __all__ = [
     "AssayTasks",
+    "Candidates",
+    "Compounds",
     "DatasetTasks",
     "DoseResponseTasks",
     "FewShotClassificationTasks",
     "HarmonicTasks",
     "SinusoidTasks",
+    "compounds_from_csv",
     "morgan_fingerprints",
     "pad_tasks",
     "scaffolds",

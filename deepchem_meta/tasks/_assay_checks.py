@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from deepchem_meta._checks import check_count, check_option
-from deepchem_meta.tasks._arguments import check_finite, listed
+from deepchem_meta.tasks._arguments import check_finite, held_out, listed
+from deepchem_meta.tasks._assay_index import AssayIndex
 
-__all__ = ["check_features", "check_ids", "check_names", "check_queries", "check_results"]
+__all__ = [
+    "check_assay",
+    "check_features",
+    "check_ids",
+    "check_names",
+    "check_places",
+    "check_queries",
+    "check_results",
+    "check_rows",
+    "check_sizes",
+    "check_table",
+    "check_test",
+]
 
 
 def check_queries(queries: Any) -> int | str:
@@ -38,41 +52,70 @@ def check_features(x: Any) -> np.ndarray:
     return x
 
 
-def check_results(
-    y: Any, w: Any, compounds: int, task_type: str
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return results as float32, NaN where missing, and weights, None where all are 1."""
+def check_table(y: Any, w: Any, compounds: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return results and weights as arrays of shape (compounds, assays), if they have it.
+
+    Weights of shape (compounds,) become those of all assays.
+    """
     y = np.array(y, float)
     if y.ndim != 2 or len(y) != compounds or y.shape[1] == 0:
         raise ValueError(
             f"`y` must have the shape (compounds, assays), with {compounds} compounds as `x` has. "
             f"Received: shape {y.shape}"
         )
-    w = np.ones((compounds, 1)) if w is None else np.asarray(w, float)
+    if w is None:
+        return y, None
+    w = np.asarray(w, float)
     w = w[:, None] if w.ndim == 1 else w
     if w.shape not in {y.shape, (compounds, 1)}:
         raise ValueError(
             f"`w` must have the shape {y.shape} of `y`, or {(compounds,)}. "
             f"Received: shape {w.shape}"
         )
-    if not (np.isfinite(w).all() and w.min() >= 0):
-        raise ValueError(
-            "`w` must be finite and at least 0. "
-            f"Received: weights from {np.nanmin(w)} to {np.nanmax(w)}, {np.isnan(w).sum()} NaN"
+    return y, np.broadcast_to(w, y.shape)
+
+
+def check_results(
+    y: np.ndarray, w: np.ndarray | None, names: Sequence[str], task_type: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return results as float32, NaN where missing, and weights, None where all are 0 or 1.
+
+    Parameters
+    ----------
+    y, w
+        From `check_table`.
+    names : list of str
+        The assays, for the message.
+    task_type : {"classification", "regression"}
+    """
+    with np.errstate(over="ignore"):  # what is too large for float32 is found just below
+        values, weights = y.astype(np.float32), None if w is None else w.astype(np.float32)
+    if weights is not None:
+        if not (np.isfinite(weights).all() and weights.min() >= 0):
+            raise ValueError(
+                "`w` must be finite and at least 0. Received: weights from "
+                f"{np.nanmin(w)} to {np.nanmax(w)}, {np.isnan(w).sum()} NaN"
+            )
+        values[weights == 0] = np.nan
+        weights = None if np.isin(weights, (0, 1)).all() else weights
+    classes = task_type == "classification"
+    # In the original numbers: 1 + 1e-9 is no label, though it is 1 in float32.
+    allowed = np.isin(y, (0, 1)) if classes else np.isfinite(values)
+    wrong = ~(allowed | np.isnan(values))
+    if wrong.any():
+        rule = "0, 1 or NaN" if classes else "finite in float32, or NaN"
+        hint = (
+            '; task_type="regression" takes numbers, and `assays` of `from_csv` chooses columns'
+            if classes
+            else ""
         )
-    y[np.broadcast_to(w == 0, y.shape)] = np.nan
-    allowed = np.isin(y, (0, 1)) if task_type == "classification" else np.isfinite(y)
-    wrong = y[~(allowed | np.isnan(y))]
-    if wrong.size:
-        rule = "0, 1 or NaN" if task_type == "classification" else "finite or NaN"
-        hint = ' (task_type="regression" takes numbers)' if rule.startswith("0") else ""
+        places = np.flatnonzero(wrong.any(axis=0))
+        by_assay = (f"{names[i]} ({listed(np.unique(y[wrong[:, i], i]), 3)})" for i in places)
         raise ValueError(
-            f"`y` must be {rule}{hint}. Received: {wrong.size} other values, such as "
-            f"{listed(np.unique(wrong))}"
+            f"`y` must be {rule}{hint}. Received: {wrong.sum()} other values, in {len(places)} of "
+            f"{len(names)} assays: {listed(by_assay)}"
         )
-    plain = np.isin(w, (0, 1)).all()
-    weights = np.broadcast_to(w, y.shape).astype(np.float32)
-    return y.astype(np.float32), None if plain else weights
+    return values, weights
 
 
 def check_names(names: Any, assays: int) -> list[str]:
@@ -90,11 +133,103 @@ def check_names(names: Any, assays: int) -> list[str]:
     return [str(name) for name in names]
 
 
-def check_ids(ids: Any, compounds: int) -> list[Any] | None:
-    """Return `ids` as a list, one for each compound."""
+def check_ids(name: str, ids: Any, compounds: int) -> list[Any] | None:
+    """Return the argument `name`, such as `ids`, as a list, one for each compound."""
     if ids is None:
         return None
     ids = list(ids)
     if len(ids) != compounds:
-        raise ValueError(f"`ids` must be {compounds}, one for each compound. Received: {len(ids)}")
+        raise ValueError(
+            f"`{name}` must be {compounds}, one for each compound. Received: {len(ids)}"
+        )
     return ids
+
+
+def check_sizes(
+    index: AssayIndex, y: np.ndarray, names: Sequence[str], drop_small: bool
+) -> np.ndarray:
+    """Return whether each assay cannot make a task, shape (assays,), if such may be left out.
+
+    Raises
+    ------
+    ValueError
+        If some cannot, and `drop_small` is False or no other assay is left.
+    """
+    # fmin and fmax leave out NaN; a column of nothing else compares as False.
+    constant = ~(np.fmax.reduce(y) > np.fmin.reduce(y))
+    bad = constant | index.small
+    if not bad.any() or (drop_small and not bad.all()):
+        return bad
+    if constant.any():
+        rule, places = "have results that differ", np.flatnonzero(constant)
+    else:
+        rule, places = "have enough compounds for a task", np.flatnonzero(index.small)
+
+    def text(assay: int) -> str:
+        counts = (f"{count} {name}" for name, count in index.describe(assay).items())
+        needed = " and ".join(map(str, index.needed[assay]))
+        return f"{names[assay]} ({', '.join(counts)}; needs {needed})"
+
+    raise ValueError(
+        f"Each assay must {rule} (drop_small=True leaves others out, as long as some remain). "
+        f"Received: {len(places)} of {len(names)} that do not: {listed(map(text, places))}. "
+        "To adapt to an assay of few compounds, read it with `compounds_from_csv`, or make "
+        "`shots` and `queries` small and take `compounds(assay)`"
+    )
+
+
+def check_assay(assay: Any, names: Sequence[str]) -> int:
+    """Return the place of an assay among `names`."""
+    if not isinstance(assay, str):
+        raise TypeError(f"`assay` must be an assay's name. Received: assay={assay!r}")
+    if assay not in names:
+        raise ValueError(
+            f"`assay` must be one of {', '.join(map(repr, names))}. Received: assay={assay!r}"
+        )
+    return names.index(assay)
+
+
+def check_places(assays: Any, n: int, total: int) -> np.ndarray:
+    """Return `assays` as an array of `n` places of assays, each below `total`."""
+    which = np.asarray(assays)
+    if which.dtype.kind not in "iu" or which.shape != (n,):
+        raise TypeError(
+            f"`assays` must be an array of {n} integers, one for each task. "
+            f"Received: dtype {which.dtype} and shape {which.shape}"
+        )
+    if which.min() < 0 or which.max() >= total:
+        raise ValueError(f"`assays` must be from 0 to {total - 1}. Received: assays={assays!r}")
+    return which
+
+
+def check_rows(compounds: Any, total: int) -> np.ndarray:
+    """Return the numbers of the rows that `compounds`, `total` bools or a list of rows, chooses."""
+    rows = np.asarray(compounds)
+    if rows.dtype == bool and rows.shape == (total,):
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise TypeError(
+            f"`compounds` must be {total} bools or a list of rows. "
+            f"Received: dtype {rows.dtype} and shape {rows.shape}"
+        )
+    outside = rows.size == 0 or rows.min() < 0 or rows.max() >= total
+    if outside or len(np.unique(rows)) < len(rows):
+        raise ValueError(
+            f"`compounds` must be different rows from 0 to {total - 1}, at least one. "
+            f"Received: {listed(rows) or 'none'}"
+        )
+    return rows
+
+
+def check_test(test: Any, names: Sequence[str]) -> np.ndarray:
+    """Return which assays `test` (names, a fraction or a number) holds out, as bools."""
+    if not isinstance(test, (list, tuple, np.ndarray)):
+        first = len(names) - held_out(test, len(names), "assays")
+        return np.arange(len(names)) >= first
+    unknown = [name for name in test if name not in names]
+    if unknown or not 0 < len(set(test)) < len(names):
+        raise ValueError(
+            f"`test` must name some of the assays {listed(names)}, not all. "
+            f"Received: test={list(test)}"
+        )
+    return np.isin(names, list(test))

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from deepchem_meta._checks import check_count, check_flag, check_option
-from deepchem_meta.tasks._arguments import check_draw, held_out, listed
+from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks._assay_checks import (
+    check_assay,
     check_features,
     check_ids,
     check_names,
+    check_places,
     check_queries,
     check_results,
+    check_rows,
+    check_sizes,
+    check_table,
+    check_test,
 )
 from deepchem_meta.tasks._assay_index import AssayIndex
+from deepchem_meta.tasks._assay_reading import AssayReading
+from deepchem_meta.tasks._duplicates import merge_rows, number_molecules
+from deepchem_meta.tasks._molecule_tables import DroppedRow
 from deepchem_meta.tasks._scores import CLASSIFICATION_SCORES, REGRESSION_SCORES
-from deepchem_meta.tasks.molecules import morgan_fingerprints, parse_smiles, read_assays_csv
 
 __all__ = ["AssayTasks"]
 
+_OPTIONS = (
+    *("ids", "molecules", "duplicates"),
+    *("shots", "queries", "task_type", "balanced", "drop_small"),
+)
 
-class AssayTasks:
+
+class AssayTasks(AssayReading):
     """The assays of a table of compounds, each a task: of a few compounds the result is known.
 
     Parameters
@@ -41,6 +53,10 @@ class AssayTasks:
         The assays' names, by default ``assay_0`` and so on.
     ids : list, optional
         What identifies each compound, such as its SMILES.
+    molecules : list, optional
+        Which rows are one molecule: those of equal values, of any hashable type. By default,
+        `ids`. None, NaN and a blank string are a molecule of their own, and without `ids` each
+        row is.
     shots : int, default 10
         Compounds of each class in the support set: so many active and as many inactive. For
         regression, compounds.
@@ -55,22 +71,46 @@ class AssayTasks:
         rate, rounded, at least one of each. Not for regression.
     drop_small : bool, default False
         Whether to leave out assays that have too few compounds, rather than to raise.
+    duplicates : {"merge", "raise"}, default "merge"
+        What to do with a molecule that has several rows. Its results in an assay are merged into
+        its first row and are missing in the others, so that no task has a molecule twice. The
+        merged result is the label with most of the weight, and missing in a tie; in regression
+        it is the weighted mean. Its weight is the mean of the weights. `x`, `y` and `ids` keep
+        their rows.
 
     Attributes
     ----------
     names : list of str
         The assays, in the order of columns.
     ids : list or None
+    molecules : int64 array of shape (compounds,)
+        The number of each row's molecule, in the order of first rows.
+    merged : MergedRows
+        What was merged when the table was first given: `rows` rows of `molecules` molecules, of
+        which ``conflicts[name]`` have results that differ in an assay.
     dropped : dict of str to dict of str to int
         The compounds of each assay left out, by class: ``{"NR-AR": {"inactive": 7, "active": 3}}``.
+    left_out : dict of str to str
+        The columns that `from_csv` did not take for assays, with the reason.
+    dropped_rows : list of DroppedRow
+        The rows that `from_csv` could not read and was told to drop: `line` of the file, `smiles`
+        and `reason`.
     dropped_smiles : list of str
-        What `from_csv` could not read and was told to drop.
+        Their SMILES.
+    qualified : dict of str to int
+        How many results of each assay had a qualifier, such as ">10", in the file.
 
     Raises
     ------
     TypeError, ValueError
         If shapes do not fit; a feature is NaN or infinite; a result is neither 0, 1 nor missing;
-        an assay has no results or only equal ones, or fewer compounds than a task needs.
+        an assay has no results or only equal ones, or fewer compounds than a task needs; or a
+        molecule has several rows and `duplicates` is "raise".
+
+    Warns
+    -----
+    UserWarning
+        If results of one molecule differ and are merged.
 
     Examples
     --------
@@ -119,97 +159,42 @@ class AssayTasks:
         task_type: str = "classification",
         balanced: bool = True,
         drop_small: bool = False,
+        molecules: Sequence[Any] | None = None,
+        duplicates: str = "merge",
     ):
         self.shots = check_count("shots", shots, minimum=1)
         self.queries = check_queries(queries)
         self.task_type = check_option("task_type", task_type, ("classification", "regression"))
         self.balanced = check_flag("balanced", balanced)
         self.drop_small = check_flag("drop_small", drop_small)
+        self.duplicates = check_option("duplicates", duplicates, ("merge", "raise"))
         self.x = check_features(x)
-        self.y, self.w = check_results(y, w, len(self.x), self.task_type)
-        self.names = check_names(names, self.y.shape[1])
-        self.ids = check_ids(ids, len(self.x))
+        y, w = check_table(y, w, len(self.x))
+        self.names = check_names(names, y.shape[1])
+        self.ids = check_ids("ids", ids, len(self.x))
+        keys = check_ids("molecules", molecules, len(self.x)) or self.ids
+        self.molecules = np.arange(len(self.x)) if keys is None else number_molecules(keys)
+        y, w = check_results(y, w, self.names, self.task_type)
+        self.y, self.w, self.merged = merge_rows(
+            y,
+            w,
+            self.molecules,
+            names=self.names,
+            ids=self.ids,
+            classes=self.task_type == "classification",
+            duplicates=self.duplicates,
+        )
         self.dropped: dict[str, dict[str, int]] = {}
-        self.dropped_smiles: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.dropped_rows: list[DroppedRow] = []
+        self.qualified: dict[str, int] = {}
         self._index_assays()
         self._leave_out_small()
 
-    @classmethod
-    def from_csv(
-        cls,
-        path: str | os.PathLike,
-        *,
-        smiles: str = "smiles",
-        assays: Sequence[str] | None = None,
-        featurizer: Callable[[list[str]], Any] | None = None,
-        on_error: str = "raise",
-        **options: Any,
-    ) -> AssayTasks:
-        """Read a table of molecules and assays.
-
-        Parameters
-        ----------
-        path : str or path
-            A CSV file whose first line names the columns, gzipped if its name ends in .gz.
-        smiles : str, default "smiles"
-            The column of the SMILES, which become `ids`.
-        assays : list of str, optional
-            The columns of the assays: 0, 1 or empty, or numbers. By default, all other columns of
-            numbers.
-        featurizer : callable, optional
-            Makes of a list of SMILES an array of shape (molecules, features). By default,
-            `morgan_fingerprints`.
-        on_error : {"raise", "drop"}, default "raise"
-            What to do with SMILES that RDKit cannot read. Those dropped are in `dropped_smiles`.
-        **options
-            The constructor's other arguments.
-
-        Returns
-        -------
-        AssayTasks
-
-        Raises
-        ------
-        ValueError
-            If the table lacks a column, or SMILES cannot be read, and as the constructor does.
-        ImportError
-            If RDKit is not installed.
-        """
-        table = read_assays_csv(path, smiles=smiles, assays=assays)
-        molecules, kept = parse_smiles(table.smiles, on_error)
-        ids = [table.smiles[i] for i in kept]
-        x = morgan_fingerprints(molecules) if featurizer is None else featurizer(ids)
-        tasks = cls(x, table.y[kept], names=table.names, ids=ids, **options)
-        readable = set(kept.tolist())
-        tasks.dropped_smiles = [s for i, s in enumerate(table.smiles) if i not in readable]
-        return tasks
-
-    @classmethod
-    def from_dataset(cls, dataset: Any, **options: Any) -> AssayTasks:
-        """Take a DeepChem dataset, whose tasks are the assays.
-
-        Parameters
-        ----------
-        dataset : deepchem.data.Dataset
-            Any object with `X`, `y`, `w`, `ids` and `get_task_names()` or `tasks`, as NumPy arrays.
-        **options
-            The constructor's other arguments.
-
-        Returns
-        -------
-        AssayTasks
-
-        Raises
-        ------
-        TypeError, ValueError
-            As the constructor does.
-        """
-        y = np.asarray(dataset.y)
-        names = getattr(dataset, "get_task_names", lambda: getattr(dataset, "tasks", ()))()
-        options.setdefault("names", [str(name) for name in names] or None)
-        options.setdefault("ids", getattr(dataset, "ids", None))
-        y = y[:, None] if y.ndim == 1 else y
-        return cls(dataset.X, y, getattr(dataset, "w", None), **options)
+    @property
+    def dropped_smiles(self) -> list[str]:
+        """What `from_csv` could not read and was told to drop."""
+        return [row.smiles for row in self.dropped_rows]
 
     @property
     def ways(self) -> int | None:
@@ -254,13 +239,41 @@ class AssayTasks:
             If an argument is wrong.
         """
         n = check_draw(n, rng)
-        which = self._in_rounds(n, rng) if assays is None else self._check_assays(assays, n)
+        if assays is None:
+            which = self._in_rounds(n, rng)
+        else:
+            which = check_places(assays, n, len(self.names))
         support, query = self._index.draw(which, rng)
         there = np.ones(query.shape, bool)
         if self.queries == "rest":
             query, there = self._index.rest(which, support)
         used = np.ones(support.shape, bool)
         return self._batch(support, which, used), self._batch(query, which, there)
+
+    def compounds(self, assay: str) -> tuple[np.ndarray, ...]:
+        """Return all compounds that have a result in an assay, as one batch to adapt to.
+
+        Parameters
+        ----------
+        assay : str
+            One of `names`.
+
+        Returns
+        -------
+        x : float32 array of shape (compounds with a result, features)
+        y : float32 array of shape (compounds with a result, 1)
+        sample_weight : float32 array of shape (compounds with a result,)
+            Only if the source has weights other than 0 and 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such assay.
+        """
+        column = check_assay(assay, self.names)
+        rows = np.flatnonzero(~np.isnan(self.y[:, column]))
+        batch = self.x[rows], self.y[rows, column, None]
+        return batch if self.w is None else (*batch, self.w[rows, column])
 
     def split(self, test: Sequence[str] | float) -> tuple[AssayTasks, AssayTasks]:
         """Split the assays into those to train on and those to test on.
@@ -282,17 +295,7 @@ class AssayTasks:
         TypeError, ValueError
             If a name is not there, or a part would have no assay.
         """
-        if isinstance(test, (list, tuple, np.ndarray)):
-            unknown = [name for name in test if name not in self.names]
-            if unknown or not 0 < len(set(test)) < len(self.names):
-                raise ValueError(
-                    f"`test` must name some of the assays {listed(self.names)}, not all. "
-                    f"Received: test={list(test)}"
-                )
-            in_test = np.isin(self.names, list(test))
-        else:
-            first = len(self.names) - held_out(test, len(self.names), "assays")
-            in_test = np.arange(len(self.names)) >= first
+        in_test = check_test(test, self.names)
         return self._columns(~in_test), self._columns(in_test)
 
     def take(self, compounds: Any) -> AssayTasks:
@@ -304,7 +307,9 @@ class AssayTasks:
         Parameters
         ----------
         compounds : bool array of shape (compounds,), or int array
-            Which rows, each at most once.
+            Which rows, each at most once. A molecule of several rows is taken by any of them, and
+            its results then stand in the first that is taken. To divide molecules, give all rows
+            of equal `molecules` to one side.
 
         Returns
         -------
@@ -316,24 +321,18 @@ class AssayTasks:
         TypeError, ValueError
             If `compounds` is no such array, or an assay has too few of them, unless `drop_small`.
         """
-        rows = np.asarray(compounds)
-        if rows.dtype == bool and rows.shape == (len(self.x),):
-            rows = np.flatnonzero(rows)
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise TypeError(
-                f"`compounds` must be {len(self.x)} bools or a list of rows. "
-                f"Received: dtype {rows.dtype} and shape {rows.shape}"
-            )
-        outside = rows.size == 0 or rows.min() < 0 or rows.max() >= len(self.x)
-        if outside or len(np.unique(rows)) < len(rows):
-            raise ValueError(
-                f"`compounds` must be different rows from 0 to {len(self.x) - 1}, at least one. "
-                f"Received: {listed(rows) or 'none'}"
-            )
+        rows = check_rows(compounds, len(self.x))
+        taken, place = np.unique(self.molecules[rows], return_index=True)
+        # A molecule's results stand in its first row, which need not be among those taken.
+        source = np.unique(self.molecules, return_index=True)[1][taken]
+        y = np.full((len(rows), len(self.names)), np.nan, np.float32)
+        y[place] = self.y[source]
         w = None if self.w is None else self.w[rows]
+        if w is not None:
+            w[place] = self.w[source]
         ids = None if self.ids is None else [self.ids[row] for row in rows]
-        options = self._options() | {"ids": ids}
-        return AssayTasks(self.x[rows], self.y[rows], w, names=self.names, **options)
+        changes = {"ids": ids, "molecules": self.molecules[rows]}
+        return self._derive(self.x[rows], y, w, self.names, changes)
 
     def replace(
         self,
@@ -367,16 +366,33 @@ class AssayTasks:
             "drop_small": drop_small,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        return AssayTasks(self.x, self.y, self.w, names=self.names, **(self._options() | given))
-
-    def _options(self) -> dict[str, Any]:
-        names = ("ids", "shots", "queries", "task_type", "balanced", "drop_small")
-        return {name: getattr(self, name) for name in names}
+        return self._derive(self.x, self.y, self.w, self.names, given)
 
     def _columns(self, chosen: np.ndarray) -> AssayTasks:
         names = [name for name, here in zip(self.names, chosen, strict=True) if here]
         w = None if self.w is None else self.w[:, chosen]
-        return AssayTasks(self.x, self.y[:, chosen], w, names=names, **self._options())
+        return self._derive(self.x, self.y[:, chosen], w, names, {})
+
+    def _derive(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        w: np.ndarray | None,
+        names: list[str],
+        changes: dict[str, Any],
+    ) -> AssayTasks:
+        """Return a source over a part of the table, with other options, and with what is known.
+
+        Its results are merged already, so that nothing is merged, and warned of, once more.
+        """
+        options = {name: getattr(self, name) for name in _OPTIONS} | changes
+        part = AssayTasks(x, y, w, names=names, **options)
+        part.dropped = self.dropped | part.dropped
+        part.left_out, part.dropped_rows = self.left_out, self.dropped_rows
+        part.qualified = {k: n for k, n in self.qualified.items() if k in part.names}
+        conflicts = {k: n for k, n in self.merged.conflicts.items() if k in part.names}
+        part.merged = self.merged._replace(conflicts=conflicts)
+        return part
 
     def _index_assays(self) -> None:
         classes = self.task_type == "classification"
@@ -387,51 +403,18 @@ class AssayTasks:
 
     def _leave_out_small(self) -> None:
         """Drop assays that cannot make a task, or raise."""
-        constant, small = _constant(self.y), self._index.small
-        bad = constant | small
+        bad = check_sizes(self._index, self.y, self.names, self.drop_small)
         if not bad.any():
             return
-        if not self.drop_small or bad.all():
-            self._refuse(constant)
         self.dropped = {self.names[i]: self._index.describe(i) for i in np.flatnonzero(bad)}
         self.names = [name for name, out in zip(self.names, bad, strict=True) if not out]
         self.y = self.y[:, ~bad]
         self.w = None if self.w is None else self.w[:, ~bad]
         self._index_assays()
 
-    def _refuse(self, constant: np.ndarray) -> None:
-        if constant.any():
-            rule, places = "have results that differ", np.flatnonzero(constant)
-        else:
-            rule, places = "have enough compounds for a task", np.flatnonzero(self._index.small)
-
-        def text(assay: int) -> str:
-            counts = (f"{count} {name}" for name, count in self._index.describe(assay).items())
-            needed = " and ".join(map(str, self._index.needed[assay]))
-            return f"{self.names[assay]} ({', '.join(counts)}; needs {needed})"
-
-        raise ValueError(
-            f"Each assay must {rule} (drop_small=True leaves others out, as long as some remain). "
-            f"Received: {len(places)} of {len(self.names)} that do not: "
-            f"{listed(map(text, places))}"
-        )
-
     def _in_rounds(self, n: int, rng: np.random.Generator) -> np.ndarray:
         rounds = np.tile(np.arange(len(self.names)), (-(-n // len(self.names)), 1))
         return rng.permuted(rounds, axis=1).reshape(-1)[:n]
-
-    def _check_assays(self, assays: Any, n: int) -> np.ndarray:
-        which = np.asarray(assays)
-        if which.dtype.kind not in "iu" or which.shape != (n,):
-            raise TypeError(
-                f"`assays` must be an array of {n} integers, one for each task. "
-                f"Received: dtype {which.dtype} and shape {which.shape}"
-            )
-        if which.min() < 0 or which.max() >= len(self.names):
-            raise ValueError(
-                f"`assays` must be from 0 to {len(self.names) - 1}. Received: assays={assays!r}"
-            )
-        return which
 
     def _batch(self, rows: np.ndarray, which: np.ndarray, there: np.ndarray) -> tuple:
         """Return the compounds of `rows` with results and weights; padding is not `there`."""
@@ -442,14 +425,10 @@ class AssayTasks:
         return x, y, there * (np.float32(1) if self.w is None else self.w[rows, columns])
 
     def __repr__(self) -> str:
+        rows, molecules, _ = self.merged
+        merged = f", {rows} rows of {molecules} molecules merged" if rows else ""
         return (
             f"AssayTasks({len(self.x)} compounds, {len(self.names)} assays, "
             f"shots={self.shots}, queries={self.queries!r}, task_type={self.task_type!r}, "
-            f"balanced={self.balanced})"
+            f"balanced={self.balanced}{merged})"
         )
-
-
-def _constant(y: np.ndarray) -> np.ndarray:
-    """Return whether the results of each column are all equal, or all missing."""
-    # fmin and fmax leave out NaN; a column of nothing else compares as False.
-    return ~(np.fmax.reduce(y) > np.fmin.reduce(y))

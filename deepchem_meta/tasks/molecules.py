@@ -1,39 +1,32 @@
-"""Molecules as arrays, and tables of assays, by RDKit."""
+"""Molecules from SMILES, their fingerprints, scaffolds and canonical names, by RDKit."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import importlib
-import math
-import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from deepchem_meta._checks import check_count, check_flag, check_option
 from deepchem_meta.tasks._arguments import listed
+from deepchem_meta.tasks.tables import AssayTable, read_assays_csv
 
-__all__ = ["AssayTable", "morgan_fingerprints", "parse_smiles", "read_assays_csv", "scaffolds"]
+__all__ = [
+    "AssayTable",
+    "canonical_smiles",
+    "identify",
+    "morgan_fingerprints",
+    "parse_smiles",
+    "read_assays_csv",
+    "read_molecules",
+    "refuse_unreadable",
+    "scaffolds",
+]
 
-
-class AssayTable(NamedTuple):
-    """What a CSV file of assays holds.
-
-    Attributes
-    ----------
-    smiles : list of str
-    names : list of str
-        The assays.
-    y : float64 array of shape (len(smiles), len(names))
-        NaN where a cell is empty.
-    """
-
-    smiles: list[str]
-    names: list[str]
-    y: np.ndarray
+_ATOM_MAP = re.compile(r":[0-9]+(?=\])")  # the 1 of [CH3:1]
+_BLANK = "has a blank inside, after which RDKit would take the rest for a name"
 
 
 def morgan_fingerprints(
@@ -44,7 +37,7 @@ def morgan_fingerprints(
     Parameters
     ----------
     smiles : list of str, or of rdkit.Chem.Mol
-        The molecules.
+        The molecules. Atom map numbers do not count.
     radius : int, default 2
         The largest radius of a substructure, in bonds; 2 is also known as ECFP4.
     size : int, default 2048
@@ -99,7 +92,7 @@ def scaffolds(smiles: Sequence[Any]) -> list[str]:
     Parameters
     ----------
     smiles : list of str, or of rdkit.Chem.Mol
-        The molecules.
+        The molecules. Atom map numbers do not count.
 
     Returns
     -------
@@ -128,13 +121,46 @@ def scaffolds(smiles: Sequence[Any]) -> list[str]:
     return [murcko.MurckoScaffoldSmiles(mol=molecule) for molecule in parse_smiles(smiles)[0]]
 
 
+def canonical_smiles(molecules: Iterable[Any]) -> list[str]:
+    """Return RDKit's canonical SMILES of molecules, with stereochemistry and isotopes.
+
+    It is the same text for a molecule however its SMILES was written.
+    """
+    chem = _rdkit("Chem")
+    return [chem.MolToSmiles(molecule) for molecule in molecules]
+
+
+def identify(ids: Sequence[Any]) -> list[Any]:
+    """Return what two ids of the same molecule have in common.
+
+    Parameters
+    ----------
+    ids : list
+        SMILES, or anything else.
+
+    Returns
+    -------
+    list
+        The canonical SMILES of ids that RDKit can read, and other ids as they are. Without RDKit
+        all are as they are.
+    """
+    try:
+        molecules = read_molecules(ids)[0]
+    except ImportError:
+        return list(ids)
+    readable = iter(canonical_smiles(m for m in molecules if m is not None))
+    return [k if m is None else next(readable) for k, m in zip(ids, molecules, strict=True)]
+
+
 def parse_smiles(smiles: Sequence[Any], on_error: str = "raise") -> tuple[list[Any], np.ndarray]:
     """Read SMILES.
 
     Parameters
     ----------
     smiles : list of str, or of rdkit.Chem.Mol
-        Molecules are taken as they are. The empty SMILES is taken for a missing one.
+        The molecules. Atom map numbers are removed, from copies of molecules that have some.
+        Blanks round a SMILES do not count. The empty SMILES is taken for a missing one, and a
+        blank inside makes a SMILES unreadable.
     on_error : {"raise", "drop"}, default "raise"
         What to do with a SMILES that cannot be read.
 
@@ -147,117 +173,103 @@ def parse_smiles(smiles: Sequence[Any], on_error: str = "raise") -> tuple[list[A
     Raises
     ------
     TypeError
-        If `smiles` is one string.
+        If `smiles` is one string, one molecule, or an array of several axes.
     ValueError
         If some cannot be read and are not to be dropped, with their number and the first five.
     """
     check_option("on_error", on_error, ("raise", "drop"))
-    if isinstance(smiles, str):
-        raise TypeError(f"`smiles` must be a list of SMILES. Received: smiles={smiles!r}")
-    chem, base = _rdkit("Chem"), _rdkit("rdBase")
-
-    def parse(text: Any) -> Any:
-        if isinstance(text, chem.Mol):
-            return text
-        return chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
-
-    with base.BlockLogs():  # what RDKit writes of each SMILES that it cannot read
-        molecules = [parse(text) for text in smiles]
-    kept = np.flatnonzero([molecule is not None for molecule in molecules])
-    if on_error == "raise" and len(kept) < len(molecules):
-        bad = [repr(text) for text, molecule in zip(smiles, molecules, strict=True) if not molecule]
-        raise ValueError(
-            "Every SMILES must be readable. "
-            f"Received: {len(bad)} of {len(molecules)} that RDKit cannot read: {listed(bad)}"
-        )
+    smiles = _as_list(smiles)
+    molecules, reasons = read_molecules(smiles)
+    if on_error == "raise" and reasons:
+        refuse_unreadable(smiles, reasons)
+    kept = np.array([i for i in range(len(molecules)) if i not in reasons], int)
     return [molecules[i] for i in kept], kept
 
 
-def read_assays_csv(
-    path: str | os.PathLike, *, smiles: str = "smiles", assays: Sequence[str] | None = None
-) -> AssayTable:
-    """Read a table of molecules and their results in assays.
+def read_molecules(smiles: Iterable[Any]) -> tuple[list[Any], dict[int, str]]:
+    """Read SMILES, and say of each that cannot be read why.
 
     Parameters
     ----------
-    path : str or path
-        A CSV file in UTF-8 whose first line names the columns, gzipped if its name ends in .gz.
-    smiles : str, default "smiles"
-        The column of the SMILES.
-    assays : list of str, optional
-        The columns of the assays. By default, all other columns of numbers; one in which most
-        cells are no numbers, such as names, is left out.
+    smiles : sequence of str, or of rdkit.Chem.Mol
+        As in `parse_smiles`.
 
     Returns
     -------
-    AssayTable
+    molecules : list of rdkit.Chem.Mol or None
+        One for each SMILES; None for those that cannot be read.
+    reasons : dict of int to str
+        Why not, by their places.
 
     Raises
     ------
-    ValueError
-        If a column is not there, twice there, or has some cells that are no numbers, a line has
-        more or fewer cells than the first, or there are no molecules or no assays.
+    TypeError
+        If `smiles` is one string, one molecule, or an array of several axes.
     """
-    path = Path(path)
-    columns, rows = _read_cells(path)
-    wanted = [smiles, *(assays or ())]
-    missing = [name for name in wanted if columns.count(name) != 1]
-    if missing:
-        raise ValueError(
-            f"{path} must have each of the columns {', '.join(map(repr, wanted))} once. "
-            f"Received: a file with the columns {', '.join(map(repr, columns))}"
-        )
-    if not rows:
-        raise ValueError(f"{path} must have molecules. Received: a file of one line")
-    names = [name for name in columns if name != smiles] if assays is None else list(assays)
-    numbers = [_numbers(path, name, rows, columns.index(name), assays) for name in names]
-    kept = {name: column for name, column in zip(names, numbers, strict=True) if column is not None}
-    if not kept:
-        raise ValueError(
-            f"{path} must have a column of numbers. "
-            f"Received: a file with the columns {', '.join(map(repr, columns))}"
-        )
-    place = columns.index(smiles)
-    return AssayTable([row[place] for row in rows], list(kept), np.stack(list(kept.values()), 1))
+    chem, base = _rdkit("Chem"), _rdkit("rdBase")
+    with base.BlockLogs():  # what RDKit writes of each SMILES that it cannot read
+        read = [_read_molecule(chem, text) for text in _as_list(smiles)]
+    reasons = {i: reason for i, (molecule, reason) in enumerate(read) if molecule is None}
+    return [molecule for molecule, _ in read], reasons
 
 
-def _read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the names of the columns, and the cells of each line that is not blank."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        columns = next(reader, [])
-        rows = []
-        for row in reader:
-            if row and len(row) != len(columns):
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: a line must have {len(columns)} cells, as "
-                    f"the first has. Received: {len(row)}"
-                )
-            if row:
-                rows.append(row)
-    return columns, rows
+def refuse_unreadable(
+    smiles: Sequence[Any], reasons: Mapping[int, str], lines: Sequence[int] | None = None
+) -> None:
+    """Raise ValueError that names the first SMILES that cannot be read.
+
+    Parameters
+    ----------
+    smiles : list
+    reasons : dict of int to str
+        From `read_molecules`, at least one.
+    lines : list of int, optional
+        The line of a file on which each SMILES stands.
+    """
+    places = {i: "" if lines is None else f"line {lines[i]}: " for i in reasons}
+    bad = (f"{places[i]}{smiles[i]!r} {reason}" for i, reason in reasons.items())
+    drop = ' (on_error="drop" leaves others out, as long as some remain)'
+    hint = "" if lines is None else drop
+    if _BLANK in reasons.values():
+        hint += "; `text.split()[0]` leaves off a name that follows"
+    raise ValueError(
+        f"Every SMILES must be readable{hint}. "
+        f"Received: {len(reasons)} of {len(smiles)} that are not: {listed(bad)}"
+    )
 
 
-def _numbers(
-    path: Path, name: str, rows: list[list[str]], place: int, assays: Sequence[str] | None
-) -> np.ndarray | None:
-    """Return a column as numbers, or None if it is one of words that was not asked for."""
-    values = np.full(len(rows), np.nan)
-    wrong = []
-    for i, row in enumerate(rows):
-        try:
-            values[i] = float(row[place]) if row[place].strip() else math.nan
-        except ValueError:
-            wrong.append(i)
-    words = len(wrong) > np.isfinite(values).sum()
-    if wrong and (assays is not None or not words):
-        raise ValueError(
-            f"{path}, column {name!r}: a result must be a number or empty. Received: "
-            f"{rows[wrong[0]][place]!r} for molecule {wrong[0] + 1}, and {len(wrong) - 1} more. "
-            "`assays` chooses the columns to read"
-        )
-    return None if wrong else values
+def _as_list(smiles: Any) -> list[Any]:
+    """Return several SMILES or molecules as a list."""
+    one = isinstance(smiles, (str, bytes)) or getattr(smiles, "ndim", 1) != 1
+    if one or not isinstance(smiles, Iterable):
+        raise TypeError(f"`smiles` must be a list of SMILES. Received: smiles={smiles!r}")
+    return list(smiles)
+
+
+def _read_molecule(chem: Any, text: Any) -> tuple[Any, str]:
+    """Return the molecule of a SMILES, or None and the reason."""
+    if isinstance(text, chem.Mol):
+        return _without_atom_maps(chem, text), ""
+    if not isinstance(text, str):
+        return None, "is no text"
+    text = text.strip()
+    if not text:
+        return None, "is missing"
+    if len(text.split()) > 1:
+        return None, _BLANK
+    return chem.MolFromSmiles(_ATOM_MAP.sub("", text)), "cannot be read by RDKit"
+
+
+def _without_atom_maps(chem: Any, molecule: Any) -> Any:
+    """Return a molecule without atom map numbers, itself if it has none."""
+    if not any(atom.GetAtomMapNum() for atom in molecule.GetAtoms()):
+        return molecule
+    molecule = chem.Mol(molecule)
+    for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+    # Some centres were stereocentres only because map numbers told their neighbours apart.
+    chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+    return molecule
 
 
 def _rdkit(module: str) -> Any:

@@ -1,11 +1,9 @@
-import csv
-import gzip
-import types
+import warnings
 
 import numpy as np
 import pytest
 
-from deepchem_meta.tasks import AssayTasks, scaffolds
+from deepchem_meta.tasks import AssayTasks
 
 NAN = np.nan
 
@@ -160,7 +158,11 @@ def test_small_assays():
     with pytest.raises(ValueError, match=r"results that differ .* 2 of 5 .*: assay_3 \(120 ina"):
         make(y=y)
     inactive = int((y[:, 1] == 0).sum())
-    message = rf"1 of 3 that do not: assay_1 \({inactive} inactive, 6 active; needs 7 and 7\)$"
+    message = (
+        rf"1 of 3 that do not: assay_1 \({inactive} inactive, 6 active; needs 7 and 7\)\. To adapt"
+        r" .*`compounds_from_csv`, or make `shots` and `queries` small and take "
+        r"`compounds\(assay\)`$"
+    )
     with pytest.raises(ValueError, match=message):
         make(y=y[:, :3])
     tasks = make(y=y, drop_small=True, w=np.full(120, 2.0))
@@ -233,8 +235,9 @@ def test_replace():
         (lambda: make(x=np.where(X == 7, NAN, X)), ValueError, "1 of 120 .* rows 7$"),
         (lambda: make(x=X.astype(float) * 1e39), ValueError, "NaN or infinite"),
         (lambda: make(y=Y[:, 0]), ValueError, r"\(compounds, assays\)"),
-        (lambda: make(y=Y + 1), ValueError, r"0, 1 or NaN \(task_type.* values, such as 2.0$"),
-        (lambda: make(y=Y / 0.0, task_type="regression"), ValueError, "finite or NaN"),
+        (lambda: make(y=Y + 1), ValueError, r"in 5 of 5 assays: assay_0 \(2.0\), "),
+        (lambda: make(y=Y / 0.0, task_type="regression"), ValueError, "finite in float32, or NaN"),
+        (lambda: make(y=Y * 1e39, task_type="regression"), ValueError, r"in 5 .* \(1e\+39\)"),
         (lambda: make(w=np.ones((120, 2))), ValueError, r"`w` must have .*\(120, 2\)"),
         (lambda: make(w=-np.ones(120)), ValueError, "from -1.0 to -1.0"),
         (lambda: make(w=np.full(120, NAN)[:, None] * [1, 2, 3, 4, 5]), ValueError, "`w`"),
@@ -242,6 +245,12 @@ def test_replace():
         (lambda: make(names="abcde"), ValueError, "5 different names"),
         (lambda: make(names=range(5)), TypeError, "`names` must be strings"),
         (lambda: make(ids=[1]), ValueError, "`ids` must be 120"),
+        (lambda: make(ids=[[1]] * 120), TypeError, "hashable"),
+        (lambda: make(molecules=[1]), ValueError, "`molecules` must be 120"),
+        (lambda: make(duplicates="keep"), ValueError, "`duplicates` must be one of"),
+        (lambda: make(ids=[1, *range(119)], duplicates="raise"), ValueError, r"rows 0, 2 \(1\)$"),
+        (lambda: make().compounds(0), TypeError, "`assay` must be an assay's name"),
+        (lambda: make().compounds("z"), ValueError, "'assay_0', .*'assay_4'. Received: assay='z'"),
         (lambda: make().split(["assay_1", "z"]), ValueError, r"test=\['assay_1', 'z'\]"),
         (lambda: make().split([]), ValueError, "not all"),
         (lambda: make().split("assay_1"), TypeError, "`test` must be a list"),
@@ -262,91 +271,185 @@ def test_bad_arguments(call, error, message):
         call()
 
 
-@pytest.mark.parametrize("column", [True, False])
-def test_from_dataset(column):
-    """A DeepChem dataset fills 0 where the weight is 0; of one task, y and w may have one axis."""
-    y = Y[:, :1] if column else Y
-    w = (~np.isnan(y)).astype(float)
-    dataset = types.SimpleNamespace(
-        X=X.astype(float),
-        y=np.nan_to_num(y)[:, 0] if column else np.nan_to_num(y),
-        w=w[:, 0] if column else w,
-        ids=np.array([f"m{i}" for i in range(120)], object),
-        get_task_names=lambda: np.arange(y.shape[1]),
+def test_results_that_are_no_labels():
+    """The message names the assays concerned, their values and the ways out."""
+    y = Y.copy()
+    y[3, 1], y[4:9, 4] = 0.5, [6.25, 7.5, 8.0, 9.0, 6.25]
+    message = (
+        r'0, 1 or NaN; task_type="regression" .* `assays` of `from_csv` .* Received: 6 other '
+        r"values, in 2 of 5 assays: assay_1 \(0.5\), assay_4 \(6.25, 7.5, 8.0 and 1 more\)$"
     )
-    tasks = AssayTasks.from_dataset(dataset, shots=2, queries=3)
-    assert tasks.names == [str(i) for i in range(y.shape[1])] and tasks.ids[7] == "m7"
-    np.testing.assert_array_equal(tasks.y, y)
-    assert tasks.x.dtype == np.float32 and tasks.w is None
-    del dataset.get_task_names
-    dataset.tasks = [f"t{i}" for i in range(y.shape[1])]
-    dataset.w = np.ones((120, 1))
-    assert AssayTasks.from_dataset(dataset, shots=2).names == dataset.tasks
+    with pytest.raises(ValueError, match=message):
+        make(y=y)
+    w = np.where(np.isin(y, (0, 1)), 1.0, 0.0)
+    assert np.nansum(make(y=y, w=w).y) == y[w > 0].sum()  # values of weight 0 do not matter
 
 
-class TestMolecules:
-    @pytest.fixture(autouse=True)
-    def rdkit(self):
-        pytest.importorskip("rdkit")
+def test_compounds():
+    tasks = make(names=list("abcde"), shots=1, queries=1)
+    for assay, name in enumerate("abcde"):
+        x, y = tasks.compounds(name)
+        rows = np.flatnonzero(~np.isnan(Y[:, assay]))
+        np.testing.assert_array_equal(x, X[rows])
+        np.testing.assert_array_equal(y, Y[rows, assay, None])
+        assert x.dtype == y.dtype == np.float32
+    w = np.where(np.arange(120) % 3 == 0, 0.0, 2.0)
+    x, y, weight = make(w=w).compounds("assay_2")
+    rows = np.flatnonzero(~np.isnan(Y[:, 2]) & (w > 0))
+    np.testing.assert_array_equal(x, X[rows])
+    np.testing.assert_array_equal(weight, np.full(len(rows), 2.0))
+    assert len(make(queries="rest").compounds("assay_2")) == 2  # nothing is padded
 
-    @pytest.fixture
-    def path(self, tmp_path):
-        lines = [f"{i % 2},{(i // 2) % 2},m{i},{'C' * (i + 1)}" for i in range(12)]
-        path = tmp_path / "table.csv"
-        path.write_text("\n".join(["A,B,mol_id,SMI", *lines, "1,1,m12,C1CC("]) + "\n")
-        return path
 
-    def test_from_csv(self, path):
-        options = {"smiles": "SMI", "shots": 1, "queries": 2}
-        with pytest.raises(ValueError, match=r"1 of 13 that RDKit cannot read: 'C1CC\('"):
-            AssayTasks.from_csv(path, **options)
-        tasks = AssayTasks.from_csv(path, on_error="drop", **options)
-        assert tasks.names == ["A", "B"] and tasks.x.shape == (12, 2048)
-        assert tasks.ids == ["C" * (i + 1) for i in range(12)]
-        assert tasks.dropped_smiles == ["C1CC("]
-        np.testing.assert_array_equal(tasks.y, [[i % 2, (i // 2) % 2] for i in range(12)])
+# 60 molecules of three rows each, far from one another, with results that agree.
+MOLECULES = np.random.default_rng(1).permutation(np.repeat(np.arange(60), 3))
+COPIES = np.arange(180, dtype=np.float32)[:, None] + np.float32([0, 0.5])
 
-    def test_featurizer(self, path):
-        tasks = AssayTasks.from_csv(
-            path,
-            smiles="SMI",
-            assays=["B"],
-            featurizer=lambda smiles: [[len(text), 0] for text in smiles],
-            on_error="drop",
+
+def repeated(assays=5, seed=0, missing=0.3):
+    """Give results of each of 180 rows, equal for all rows of a molecule but for gaps."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, (60, assays))[MOLECULES].astype(float)
+    y[rng.random(y.shape) < missing] = NAN
+    return y
+
+
+@pytest.mark.parametrize("queries", [4, "rest"])
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("key", ["ids", "molecules"])
+def test_no_task_has_a_molecule_twice(queries, balanced, key):
+    y = repeated()
+    options = {"shots": 3, "queries": queries, "balanced": balanced, key: MOLECULES}
+    tasks = AssayTasks(COPIES, y, **options)
+    which = np.arange(200) % 5
+    support, query = tasks.sample(200, np.random.default_rng(0), assays=which)
+    there = query[2] > 0 if len(query) == 3 else np.ones(query[0].shape[:2], bool)
+    for i, assay in enumerate(which):
+        used, asked = MOLECULES[rows_of(support)[i]], MOLECULES[rows_of(query)[i][there[i]]]
+        assert len({*used, *asked}) == len(used) + len(asked)
+        known = {m for m, result in zip(MOLECULES, y[:, assay], strict=True) if result == result}
+        assert {*used, *asked} <= known
+        if queries == "rest":
+            assert {*used, *asked} == known
+
+
+def test_a_nearest_neighbour_learns_nothing_of_random_labels():
+    """Which it does where rows of one molecule stand in support and query set."""
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 16))[MOLECULES]
+    y = repeated(assays=60, missing=0)
+
+    def roc_auc(**options):
+        tasks = AssayTasks(x, y, shots=5, queries="rest", **options)
+        which = np.repeat(np.arange(60), 5)
+        (support, labels, *_), (query, truth, *_) = tasks.sample(300, rng, assays=which)
+        nearest = ((query[:, :, None] - support[:, None]) ** 2).sum(axis=-1).argmin(axis=-1)
+        guesses = np.take_along_axis(labels[..., 0], nearest, axis=1)
+        scores = [tasks.scores["roc_auc"](t, g) for t, g in zip(truth, guesses, strict=True)]
+        by_assay = np.reshape(scores, (60, 5)).mean(axis=1)
+        return by_assay.mean(), by_assay.std(ddof=1) / 60**0.5
+
+    mean, error = roc_auc(ids=MOLECULES)
+    assert abs(mean - 0.5) < 3 * error < 0.03
+    mean, error = roc_auc()  # of rows, nothing says that they are one molecule
+    assert mean - 0.5 > 4 * error
+
+
+def test_merged_rows():
+    """Rows keep their places; a molecule's results are in the first of its rows."""
+    ids = np.where(np.arange(120) < 100, np.arange(120), np.arange(120) - 100)
+    y = Y.copy()
+    y[0, 0], y[100, 0] = 0, 1  # a tie
+    y[1, 1], y[101, 1] = NAN, 1  # moves
+    y[2, 2], y[102, 2] = 1, 1
+    with pytest.warns(UserWarning, match="times the rows of one molecule") as caught:
+        tasks = make(y=y, ids=ids)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert tasks.x.shape == X.shape and tasks.ids == list(ids) and tasks.y.shape == Y.shape
+    assert tasks.molecules.tolist() == list(ids)
+    assert np.isnan(tasks.y[100:]).all() and np.isnan(tasks.y[0, 0])
+    assert tasks.y[1, 1] == 1 and tasks.y[2, 2] == 1
+    np.testing.assert_array_equal(tasks.y[20:100], y[20:100])
+    conflicts = (y[:20] != y[100:]) & ~np.isnan(y[:20] + y[100:])
+    assert tasks.merged[:2] == (40, 20)
+    assert tasks.merged.conflicts == {
+        f"assay_{i}": n for i, n in enumerate(conflicts.sum(axis=0)) if n
+    }
+    assert repr(tasks).endswith(", 40 rows of 20 molecules merged)")
+    assert make().merged == (0, 0, {}) and "merged" not in repr(make(ids=range(120)))
+
+
+def test_merged_numbers_and_weights():
+    y = np.random.default_rng(0).normal(size=(40, 1))
+    w = np.linspace(1, 3, 40)
+    ids = [*range(30), *range(10)]
+    with pytest.warns(UserWarning, match=r"^10 times .*\(assay_0 10\); their mean"):
+        tasks = AssayTasks(np.eye(40), y, w, ids=ids, task_type="regression", queries=5)
+    for row in range(10):
+        pair = [row, row + 30]
+        np.testing.assert_allclose(tasks.y[row], np.average(y[pair, 0], weights=w[pair]), 1e-6)
+        np.testing.assert_allclose(tasks.w[row], w[pair].mean(), rtol=1e-6)
+    x, targets, weight = tasks.compounds("assay_0")
+    assert len(x) == len(targets) == len(weight) == 30
+
+
+def with_conflicts(**options):
+    with pytest.warns(UserWarning):
+        return AssayTasks(
+            COPIES,
+            np.random.default_rng(3).integers(0, 2, (180, 5)),
+            ids=MOLECULES,
             shots=2,
-            queries="rest",
+            queries=3,
+            **options,
         )
-        np.testing.assert_array_equal(tasks.x[:, 0], np.arange(1, 13))
-        assert tasks.names == ["B"]
 
-    def test_tox21(self, shared_data):
-        path = shared_data / "tox21.csv.gz"
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        tasks = AssayTasks.from_csv(
-            path,
-            featurizer=lambda smiles: np.arange(len(smiles))[:, None],
-            on_error="drop",
-            queries="rest",
-        )
-        assert len(tasks.names) == 12 and len(rows) == 7831
-        dropped = len(tasks.dropped_smiles)
-        assert dropped == 8 and len(tasks.ids) == 7823
-        unreadable = set(tasks.dropped_smiles)
-        for assay, name in enumerate(tasks.names):
-            kept = [row[name] for row in rows if row["smiles"] not in unreadable]
-            _, query = tasks.sample(1, np.random.default_rng(0), assays=[assay])
-            there = query[2][0] > 0
-            for value in ("0", "1"):
-                found = (query[1][0, there, 0] == int(value)).sum() + 10
-                assert found == kept.count(value), name
-        train, test = tasks.split(3)
-        assert test.names == ["SR-HSE", "SR-MMP", "SR-p53"] and len(train.names) == 9
 
-    def test_molecule_disjoint(self, shared_data):
-        tasks = AssayTasks.from_csv(shared_data / "sider.csv.gz", queries=5, drop_small=True)
-        groups = np.array(scaffolds(tasks.ids))
-        in_test = np.isin(groups, np.unique(groups)[::4])
-        (train, _), (_, test) = tasks.take(~in_test).split(6), tasks.take(in_test).split(6)
-        assert not set(scaffolds(train.ids)) & set(scaffolds(test.ids))
-        assert train.x.shape[1] == 2048 and not set(train.names) & set(test.names)
+def test_parts_of_a_merged_table_are_merged_and_silent():
+    tasks = with_conflicts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train, test = tasks.split(2)
+        parts = [train, test, tasks.replace(queries="rest"), tasks.take(np.arange(180))]
+    np.testing.assert_array_equal(np.hstack([train.y, test.y]), tasks.y)
+    for part in parts:
+        assert part.merged[:2] == tasks.merged[:2] == (180, 60)
+        conflicts = {k: n for k, n in tasks.merged.conflicts.items() if k in part.names}
+        assert part.merged.conflicts == conflicts and len(conflicts) == len(part.names)
+        np.testing.assert_array_equal(part.molecules, tasks.molecules)
+    np.testing.assert_array_equal(parts[3].y, tasks.y)
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(1, 2, 180)])
+def test_take_does_not_lose_a_molecule(weights):
+    """Whichever of its rows are taken, its merged results are there once."""
+    tasks = with_conflicts(w=weights)
+    first = np.unique(MOLECULES, return_index=True)[1]
+    others = np.setdiff1d(np.arange(180), first)
+    results = dict(zip(MOLECULES[first], tasks.y[first], strict=True))
+    for rows in (others, others[::-1], np.random.default_rng(0).permutation(180)[:100]):
+        part = tasks.take(rows)
+        np.testing.assert_array_equal(part.x, COPIES[rows])
+        seen = set()
+        for place, molecule in enumerate(MOLECULES[rows]):
+            expected = np.full(5, NAN) if molecule in seen else results[molecule]
+            np.testing.assert_array_equal(part.y[place], expected)
+            if weights is not None and molecule not in seen:
+                weight = weights[molecule == MOLECULES].mean()
+                np.testing.assert_allclose(part.w[place], weight, rtol=1e-6)
+            seen.add(molecule)
+        assert part.ids == MOLECULES[rows].tolist()
+
+
+def test_rows_that_say_nothing_are_not_merged():
+    tasks = make(ids=["", None, NAN] * 40)
+    np.testing.assert_array_equal(tasks.y, np.float32(Y))
+    assert tasks.merged == (0, 0, {}) and len(set(tasks.molecules)) == 120
+
+
+def test_what_was_left_out_stays_known():
+    y = np.column_stack([Y, np.ones(120)])
+    tasks = make(y=y, drop_small=True)
+    for part in (*tasks.split(2), tasks.replace(shots=2), tasks.take(np.arange(110))):
+        assert part.dropped == {"assay_5": {"inactive": 0, "active": 120}}

@@ -1,17 +1,21 @@
-import gzip
+import re
 
 import numpy as np
 import pytest
 
 from deepchem_meta.tasks import morgan_fingerprints, scaffolds
-from deepchem_meta.tasks.molecules import parse_smiles, read_assays_csv
+from deepchem_meta.tasks.molecules import canonical_smiles, identify, parse_smiles
 
 SMILES = ["CCO", "c1ccccc1C", "CC(=O)O", "C1CCCCC1N"]
 
 
-def write(path, text):
-    path.write_text(text, encoding="utf-8")
-    return path
+# Some are stereocentres, or double bonds, only because of map numbers.
+MAPPED = [
+    *("[CH3:1]c1ccccc1", "[CH3:1][C@H](O)[CH3:2]", "[CH3:1]/C=C([CH3:2])/[CH3:3]"),
+    *("[cH:1]1[nH:2]ccc1", "[CH2:1]1CCC[C@@H]1O", "[H:1]O[H:2]", "[13CH3:1]C", "[Na+:1].[Cl-:12]"),
+    *("[CH3:1][C@@H:3]([OH:4])[CH2:2][CH3:5]", "[CH3:1]/C=C/[c:2]1[cH:3]cccc1", "[*:1]CC"),
+]
+CLEAN = [re.sub(r":\d+\]", "]", text) for text in MAPPED]
 
 
 class TestRDKit:
@@ -56,16 +60,79 @@ class TestRDKit:
 
     def test_unreadable_smiles(self, capfd):
         smiles = ["C", "", "C1CC(", None, float("nan"), "CC", "xyz", "C(C)(C)(C)(C)C", "%%"]
-        with pytest.raises(ValueError, match=r"7 of 9 .*: '', 'C1CC\(', None, .* and 2 more$"):
-            morgan_fingerprints(smiles)
+        message = r"7 of 9 .*: '' is missing, 'C1CC\(' cannot be read by RDKit, .* and 2 more$"
+        for given in (smiles, iter(smiles)):
+            with pytest.raises(ValueError, match=message):
+                morgan_fingerprints(given)
         molecules, kept = parse_smiles(smiles, "drop")
         assert len(molecules) == 2 and kept.tolist() == [0, 5]
         assert "Parse Error" not in capfd.readouterr().err
+
+    @pytest.mark.parametrize("given", ["SMILES", "molecules"])
+    def test_atom_maps_do_not_count(self, given):
+        """Everything is as RDKit has it for the SMILES without map numbers."""
+        from rdkit import Chem
+        from rdkit.Chem import rdFingerprintGenerator
+        from rdkit.Chem.Scaffolds import MurckoScaffold
+
+        clean = [Chem.MolFromSmiles(text) for text in CLEAN]
+        mapped = MAPPED if given == "SMILES" else [Chem.MolFromSmiles(text) for text in MAPPED]
+        assert scaffolds(mapped) == [MurckoScaffold.MurckoScaffoldSmiles(mol=m) for m in clean]
+        generator = rdFingerprintGenerator.GetMorganGenerator(
+            radius=2, fpSize=2048, includeChirality=True
+        )
+        for molecule, other in zip(parse_smiles(mapped)[0], clean, strict=True):
+            assert Chem.MolToSmiles(molecule) == Chem.MolToSmiles(other)
+            assert generator.GetFingerprint(molecule) == generator.GetFingerprint(other)
+        np.testing.assert_array_equal(morgan_fingerprints(mapped), morgan_fingerprints(CLEAN))
+        if given == "molecules":  # those given are as they were
+            again = [Chem.MolToSmiles(Chem.MolFromSmiles(text)) for text in MAPPED]
+            assert [Chem.MolToSmiles(molecule) for molecule in mapped] == again
+
+    def test_blanks(self):
+        """A blank inside would make C of C C O; those round a SMILES do not matter."""
+        for text in ("C C O", "CCO ethanol", "CCO\tethanol", "CCO |$R$|", "C\nC"):
+            with pytest.raises(
+                ValueError, match=r"text.split\(\)\[0\].* has a blank inside, after"
+            ):
+                parse_smiles(["CCO", text])
+            molecules, kept = parse_smiles(["CCO", text, "N"], "drop")
+            assert kept.tolist() == [0, 2] and [m.GetNumAtoms() for m in molecules] == [3, 1]
+        assert canonical_smiles(parse_smiles([" CCO", "OCC \n"])[0]) == ["CCO", "CCO"]
+
+    def test_molecules_in_other_containers(self):
+        pandas = pytest.importorskip("pandas")
+        expected = scaffolds(SMILES)
+        series = pandas.Series(SMILES, index=[7, 5, 5, 0])
+        array = np.array(SMILES)
+        for given in (tuple(SMILES), series, array, array.astype(object), iter(SMILES)):
+            assert scaffolds(given) == expected
+        gaps = pandas.Series(["CCO", None, pandas.NA, float("nan"), 5, b"C"], dtype=object)
+        assert parse_smiles(gaps, "drop")[1].tolist() == [0]
+        with pytest.raises(ValueError, match="5 of 6 that are not: None is no text, <NA> is no"):
+            parse_smiles(gaps)
+        assert parse_smiles([]) == ([], pytest.approx(np.zeros(0)))
+
+    def test_canonical_smiles(self):
+        same = [["CCO", "OCC", "C(O)C", "[CH3:1]CO"], ["C[C@H](N)O", "N[C@@H](C)O"], ["[13CH4]"]]
+        flat = [text for group in same for text in group]
+        names = canonical_smiles(parse_smiles(flat)[0])
+        numbers = [i for i, group in enumerate(same) for _ in group]
+        assert len(set(zip(names, numbers, strict=True))) == len(set(names)) == 3
+        assert canonical_smiles(parse_smiles(["C[C@@H](N)O", "CC(N)O", "C"])[0]) != names[-3:]
+
+    def test_identify(self):
+        ids = ["OCC", "CCO", "m7", 7, None, "", "C C", b"CCO"]
+        assert identify(ids) == ["CCO", "CCO", "m7", 7, None, "", "C C", b"CCO"]
 
     @pytest.mark.parametrize(
         ("call", "error", "name"),
         [
             (lambda: morgan_fingerprints("CCO"), TypeError, "smiles"),
+            (lambda: scaffolds(parse_smiles(["C"])[0][0]), TypeError, "smiles"),
+            (lambda: parse_smiles(np.array([["C", "N"]])), TypeError, "smiles"),
+            (lambda: parse_smiles(5), TypeError, "smiles"),
+            (lambda: parse_smiles(b"CCO"), TypeError, "smiles"),
             (lambda: morgan_fingerprints(["C"], radius=-1), ValueError, "radius"),
             (lambda: morgan_fingerprints(["C"], size=0), ValueError, "size"),
             (lambda: morgan_fingerprints(["C"], counts=1), TypeError, "counts"),
@@ -82,46 +149,11 @@ def test_without_rdkit(monkeypatch):
     for call in (lambda: scaffolds(["C"]), lambda: parse_smiles(["C"])):
         with pytest.raises(ImportError, match=r'pip install "deepchem_meta\[molecules\]"'):
             call()
+    assert identify(["OCC", 7]) == ["OCC", 7]
 
 
-TABLE = "\ufeffA,name,smiles,B,empty\n1,x1,CCO,0.5,\n,2,CC,nan,\n\n0.0,x3,C, -2 ,\n"
+def test_the_reader_of_tables_is_still_here():
+    from deepchem_meta.tasks import molecules, tables
 
-
-@pytest.mark.parametrize("gzipped", [False, True])
-def test_table(tmp_path, gzipped):
-    path = tmp_path / ("table.csv.gz" if gzipped else "table.csv")
-    data = TABLE.encode("utf-8")
-    path.write_bytes(gzip.compress(data) if gzipped else data)
-    table = read_assays_csv(str(path))
-    assert table.smiles == ["CCO", "CC", "C"]
-    assert table.names == ["A", "B", "empty"]  # `name` holds words
-    nan = np.nan
-    np.testing.assert_array_equal(table.y, [[1, 0.5, nan], [nan, nan, nan], [0, -2, nan]])
-    table = read_assays_csv(path, assays=["B", "A"])
-    assert table.names == ["B", "A"]
-    np.testing.assert_array_equal(table.y[0], [0.5, 1])
-    assert read_assays_csv(path, smiles="name", assays=("A",)).smiles == ["x1", "2", "x3"]
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "message"),
-    [
-        ("A,B\n1,2\n", {}, "columns 'smiles' once. Received: a file with the columns 'A', 'B'"),
-        ("smiles,A\nC,1\n", {"assays": ["A", "Z"]}, "'smiles', 'A', 'Z' once"),
-        ("smiles,A,A\nC,1,2\n", {"assays": ["A"]}, "once"),
-        ("", {}, "once"),
-        ("smiles,A\n", {}, "must have molecules"),
-        ("smiles,A\nC,a\n", {}, "must have a column of numbers"),
-        ("smiles,A\nC,1,2\n", {}, "line 2: a line must have 2 cells.* Received: 3"),
-        ("smiles,A\nC,1\nC,0\nC,O\n", {}, "column 'A': .* Received: 'O' for molecule 3, and 0"),
-        ("smiles,A\nC,a\n", {"assays": ["A"]}, "'a' for molecule 1"),
-    ],
-)
-def test_bad_tables(tmp_path, text, options, message):
-    with pytest.raises(ValueError, match=message):
-        read_assays_csv(write(tmp_path / "table.csv", text), **options)
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read_assays_csv(tmp_path / "none.csv")
+    assert molecules.read_assays_csv is tables.read_assays_csv
+    assert molecules.AssayTable is tables.AssayTable
