@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,15 +41,23 @@ class BatchReader:
         self.lengths_differ = lengths_differ
         self._structures: dict[int, Any] = {}
 
-    def read(self, batch: Any, source: str = "get_batch()") -> tuple[np.ndarray, ...]:
+    def read(
+        self,
+        batch: Any,
+        source: str = "get_batch()",
+        check: Callable[[Any], None] | None = None,
+    ) -> tuple[np.ndarray, ...]:
         """Return the arrays of `batch`.
 
         Parameters
         ----------
         batch : array, or list, tuple or dict of arrays
-            As the user gives it. The first one of its number of arrays sets the structure.
+            As the user gives it. The first one of its number of arrays that is right sets the
+            structure.
         source : str
             Where it comes from, for messages.
+        check : callable, optional
+            Gets the batch, of NumPy arrays, and raises if it is not right.
 
         Returns
         -------
@@ -64,8 +72,8 @@ class BatchReader:
             the first batch was a list, or one with other keys.
         """
         structure, leaves = _flatten(batch)
+        known = self._structures.get(len(leaves), structure)
         if len(leaves) in self._structures:
-            known = self._structures[len(leaves)]
             if structure != known and not same_places(structure, known):
                 raise ValueError(
                     f"{source} must have the structure of the first batch, {describe(known)}. "
@@ -80,8 +88,11 @@ class BatchReader:
                     f"{source} must have {count} arrays, as the first batch had. "
                     f"Received: {len(leaves)}"
                 )
-            self._structures[len(leaves)] = structure
-        return tuple([self._array(leaf, index, source) for index, leaf in enumerate(leaves)])
+        arrays = tuple([self._array(leaf, index, source) for index, leaf in enumerate(leaves)])
+        if check is not None:
+            check(tf.nest.pack_sequence_as(known, list(arrays)))
+        self._structures.setdefault(len(leaves), structure)
+        return arrays
 
     def pack(self, arrays: Sequence[Any]) -> Any:
         """Return `arrays` in the structure of the first batch of that many arrays."""

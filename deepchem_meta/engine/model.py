@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
-from deepchem_meta.engine.writes import unwritten
+from deepchem_meta.engine.writes import note_loss, unwritten
 
 __all__ = ["Embedding", "LearnerModel", "as_variable", "flat_features"]
 
@@ -137,10 +138,8 @@ class LearnerModel:
         TypeError, ValueError
             If it is not as `reader`, the learner and the algorithm need it.
         """
-        arrays = self.reader.read(batch, source)
-        if self._check is not None:
-            self._check(self.reader.pack(arrays), source, stacked)
-        return arrays
+        check = self._check and functools.partial(self._check, source=source, stacked=stacked)
+        return self.reader.read(batch, source, check)
 
     def check_variables(self) -> None:
         """Raise ValueError if the learner's variables are no longer those of the start."""
@@ -213,7 +212,9 @@ class LearnerModel:
         else:
             result = self.learner.compute_model(inputs, list(params), training)
             loss, outputs = _pair("compute_model", "(loss, outputs)", result)
-        return _scalar("compute_model", loss), outputs, list(params)
+        loss = _scalar("compute_model", loss)
+        note_loss(loss)
+        return loss, outputs, list(params)
 
     def support_loss(
         self, params: Sequence[tf.Tensor], batch: Sequence[tf.Tensor], outputs: Any, loss: tf.Tensor
@@ -288,7 +289,7 @@ class LearnerModel:
         """Compute a loss once, eagerly, so that a user's own exception arrives as raised.
 
         The values are a little off the variables', so that a model which writes them into the
-        variables is found.
+        variables is found. The learner's variables, counters included, are as before afterwards.
 
         Parameters
         ----------
@@ -304,6 +305,7 @@ class LearnerModel:
         ValueError
             If the loss depends on none of `variables`, or the model writes into them.
         """
+        before = self.values()
         with unwritten(self.learned_variables), tf.GradientTape() as tape:
             try:
                 tensors = [tf.convert_to_tensor(array) for array in batch]
@@ -311,10 +313,14 @@ class LearnerModel:
             except Exception as error:
                 self._hint_at_dtypes(error, batch)
                 raise
+        for variable, old, learn in zip(self.variables, before, self.learned, strict=True):
+            if not learn:
+                variable.assign(old)
         if all(gradient is None for gradient in tape.gradient(value, list(variables))):
             raise ValueError(
                 "The loss must depend on at least one trainable "
-                "floating-point variable of the learner. Received: a loss whose gradient is None "
+                "floating-point variable of the learner: compute it from the values in the "
+                "argument `variables`. Received: a loss whose gradient is None "
                 f"for all of {len(self.variables)} variables."
             )
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["WritesVariablesError", "check_graph", "unwritten"]
+__all__ = ["WritesVariablesError", "check_graph", "note_loss", "unwritten"]
 
 _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd")
 _WRITES = ("Assign", "ResourceScatter", "ResourceApply")
-_READ_ONLY = "_read_only_resource_inputs"  # of a call, the places of what it does not write
+_LOSSES = "losses_of_compute_model"
 
 
 class WritesVariablesError(ValueError):
@@ -74,7 +74,7 @@ def check_graph(
     """
     graph = function.graph
     definition = graph.as_graph_def()
-    if not any(_writes(node) for node in _all_nodes(definition)):
+    if not _assigns(definition):
         return
     library = {one.signature.name: one for one in definition.library.function}
     captured = {placeholder.op.name: outer for outer, placeholder in graph.captures}
@@ -89,11 +89,20 @@ def check_graph(
         resources={placeholder: placeholder for placeholder in names},
         learned={name for name, outer in captured.items() if id(outer) in handles},
         given=set(),
-        outputs=[tensor.op.name for tensor in graph.outputs],
+        outputs=[tensor.op.name for tensor in (*graph.outputs, *graph.get_collection(_LOSSES))],
     )
-    found = _read_back(body, library)
+    found = _effects(body, library).read_back
     if found:
         raise WritesVariablesError(names[placeholder] for placeholder in found)
+
+
+def note_loss(loss: tf.Tensor) -> None:
+    """Note in the graph that is traced that something depends on a loss.
+
+    Adaptation returns values alone, and a part of the loss that has no gradient is not in them.
+    """
+    if tf.inside_function():
+        tf.compat.v1.get_default_graph().add_to_collection(_LOSSES, loss)
 
 
 class _Body(NamedTuple):
@@ -119,8 +128,25 @@ class _Body(NamedTuple):
     outputs: list[str]
 
 
-def _read_back(body: _Body, library: dict[str, Any]) -> set[str]:
-    """Return the placeholders of variables that are written and then read for an output."""
+class _Effects(NamedTuple):
+    """What a graph or function does to variables, by their placeholders in the outermost graph.
+
+    Attributes
+    ----------
+    written : set of str
+        Those it assigns something to that depends on learned variables.
+    read : set of str
+        Those that its outputs depend on.
+    read_back : set of str
+        Those that its outputs depend on after it has written them so.
+    """
+
+    written: set[str]
+    read: set[str]
+    read_back: set[str]
+
+
+def _effects(body: _Body, library: dict[str, Any]) -> _Effects:
     data = {node.name: [_source(i) for i in node.input if i[0] != "^"] for node in body.nodes}
     order = {node.name: [_source(i) for i in node.input] for node in body.nodes}
     readers = {n.name for n in body.nodes if n.op in _READS and data[n.name][0] in body.learned}
@@ -128,20 +154,34 @@ def _read_back(body: _Body, library: dict[str, Any]) -> set[str]:
     readers |= {n.name for n in body.nodes if _called(n) and body.learned & set(data[n.name])}
     dependent = _descendants(readers | body.given, data)
     needed = _ancestors(body.outputs, data)
-    found: set[str] = set()
-    for node in body.nodes:
-        for place in _writes(node):
-            handle = data[node.name][place]
-            tainted = node.name in dependent or dependent & set(data[node.name])
-            if handle not in body.resources or not tainted:
-                continue
-            later = _descendants({node.name}, order) - {node.name}
-            reads = {n.name for n in body.nodes if n.name in later and handle in data[n.name]}
-            if any(read in needed for read in reads):
-                found.add(body.resources[handle])
-        for name in _called(node):
-            if name in library:
-                found |= _read_back(_inside(node, library[name], body, data, dependent), library)
+    effects = {
+        node.name: _effects_of_node(node, body, library, data, dependent) for node in body.nodes
+    }
+    written, read, read_back = set(), set(), set()
+    for name, (writes, reads, back) in effects.items():
+        written |= writes
+        read |= reads if name in needed else set()
+        read_back |= back if name in needed else set()
+        if writes:
+            for later in (_descendants({name}, order) - {name}) & needed:
+                read_back |= writes & effects[later].read if later in effects else set()
+    return _Effects(written, read, read_back)
+
+
+def _effects_of_node(node, body, library, data, dependent) -> _Effects:
+    """Return what one node does."""
+    inputs = data[node.name]
+    handle = {body.resources[name] for name in inputs[:1] if name in body.resources}
+    if node.op in _READS:
+        return _Effects(set(), handle, set())
+    if node.op.startswith(_WRITES):
+        tainted = any(name in dependent for name in inputs[1:])
+        return _Effects(handle if tainted else set(), set(), set())
+    found = _Effects(set(), set(), set())
+    for name in _called(node):
+        if name in library:
+            inside = _effects(_inside(node, library[name], body, data, dependent), library)
+            found = _Effects(*(a | b for a, b in zip(found, inside, strict=True)))
     return found
 
 
@@ -160,17 +200,6 @@ def _inside(node, function, body, data, dependent) -> _Body:
     )
 
 
-def _writes(node) -> list[int]:
-    """Return the places of the inputs of a node that are handles of variables it writes."""
-    if node.op.startswith(_WRITES):
-        return [0]
-    if _called(node) and _READ_ONLY in node.attr:
-        # Every input of a call that is a handle and is not listed; others are told apart later.
-        read_only = set(node.attr[_READ_ONLY].list.i)
-        return [i for i in range(len(node.input)) if i not in read_only and node.input[i][0] != "^"]
-    return []
-
-
 def _called(node) -> list[str]:
     """Return the names of the functions that a node calls."""
     values = list(node.attr.values())
@@ -178,12 +207,10 @@ def _called(node) -> list[str]:
     return [function.name for function in functions if function.name]
 
 
-def _all_nodes(definition) -> Iterator[Any]:
-    """Yield the nodes that assign, or may: those of a graph and of the functions it knows."""
-    for nodes in (definition.node, *(one.node_def for one in definition.library.function)):
-        for node in nodes:
-            if node.op.startswith(_WRITES):
-                yield node
+def _assigns(definition) -> bool:
+    """Whether a graph, or a function that it knows, assigns to a variable."""
+    parts = (definition.node, *(one.node_def for one in definition.library.function))
+    return any(node.op.startswith(_WRITES) for nodes in parts for node in nodes)
 
 
 def _source(name: str) -> str:

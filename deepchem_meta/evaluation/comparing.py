@@ -71,12 +71,16 @@ def compare(
     Returns
     -------
     Comparison
+        An algorithm that fails in training or evaluation (a loss that is not finite, say) has a row
+        that says so; the results of the others are kept.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as described; both budgets are given; algorithms that are to be
         trained share variables; or no metric is there for all. Nothing has been trained then.
+    Exception
+        What the first algorithm raised, if all of them failed.
 
     Examples
     --------
@@ -118,24 +122,33 @@ def compare(
     _check_apart(trained)
     sources = [tasks] if validation is None else [tasks, validation]
     metric = check_metric(metric, _try_out(named, sources, seed))
-    seconds = {name: _train(algorithm, budget) for name, algorithm in trained.items()}
-    evaluations = {}
+    seconds, evaluations = {}, {}
+    failed: dict[str, Exception] = {}
     for name, algorithm in named.items():
-        steps = getattr(algorithm, "optimization_steps", 0)
-        if validation is not None:
-            if callable(getattr(algorithm, "choose_rate", None)):
-                algorithm.choose_rate(validation, validation_tasks, seed + 1, metric)
-            found = algorithm.evaluate(
-                validation,
-                n_tasks=validation_tasks,
-                optimization_steps=candidates,
-                seed=seed + 1,
-            )
-            steps = found.optimization_steps[np.argmin(cost(found.mean[metric], metric))]
-        evaluations[name] = algorithm.evaluate(
-            tasks, n_tasks=n_tasks, optimization_steps=(steps,), seed=seed
-        )
-    return Comparison(evaluations, metric, seconds=seconds)
+        try:
+            if name in trained:
+                seconds[name] = _train(algorithm, budget)
+        except Exception as error:  # the others' results must not be lost
+            failed[name] = error
+    for name, algorithm in named.items():
+        if name not in failed:
+            try:
+                evaluations[name] = _evaluate(
+                    algorithm,
+                    tasks,
+                    validation,
+                    n_tasks,
+                    validation_tasks,
+                    candidates,
+                    metric,
+                    seed,
+                )
+            except Exception as error:
+                failed[name] = error
+    if not evaluations:
+        raise next(iter(failed.values()))
+    reasons = {name: _reason(error) for name, error in failed.items()}
+    return Comparison(evaluations, metric, seconds=seconds, failed=reasons)
 
 
 class _StopAfter(keras.callbacks.Callback):
@@ -229,6 +242,30 @@ def _try_out(named: Mapping[str, Any], sources: Sequence[Any], seed: int) -> lis
         for algorithm in named.values()
         for source in sources
     ]
+
+
+def _evaluate(
+    algorithm, tasks, validation, n_tasks, validation_tasks, candidates, metric, seed
+) -> Evaluation:
+    """Return the evaluation of one algorithm, at steps that are chosen on `validation` if given."""
+    steps = getattr(algorithm, "optimization_steps", 0)
+    if validation is not None:
+        if callable(getattr(algorithm, "choose_rate", None)):
+            algorithm.choose_rate(validation, validation_tasks, seed + 1, metric)
+        found = algorithm.evaluate(
+            validation, n_tasks=validation_tasks, optimization_steps=candidates, seed=seed + 1
+        )
+        steps = found.optimization_steps[np.argmin(cost(found.mean[metric], metric))]
+    return algorithm.evaluate(tasks, n_tasks=n_tasks, optimization_steps=(steps,), seed=seed)
+
+
+def _reason(error: Exception) -> str:
+    """Return in a few words why an algorithm has no result."""
+    meta_step = getattr(error, "meta_step", None)
+    if meta_step is not None:
+        return f"failed at meta-step {meta_step}"
+    message = str(error).partition("\n")[0]
+    return f"failed: {type(error).__name__}: {message[:60]}"
 
 
 def _train(algorithm: Any, budget: Mapping[str, Any]) -> float:

@@ -30,6 +30,8 @@ class Comparison:
         the name ends in "loss", "error" or a short form such as "rmse", and else the largest.
     seconds : dict of str to float, optional
         How long those that were trained took.
+    failed : dict of str to str, optional
+        Why algorithms that are to have a row have no evaluation.
 
     Attributes
     ----------
@@ -41,6 +43,8 @@ class Comparison:
         As given.
     seconds : dict of str to float
         As given; empty if nothing was trained.
+    failed : dict of str to str
+        As given.
     n_tasks, seed, unit
         Those of each `Evaluation`.
 
@@ -63,6 +67,7 @@ class Comparison:
         metric: str,
         *,
         seconds: Mapping[str, float] | None = None,
+        failed: Mapping[str, str] | None = None,
     ):
         _check_evaluations(evaluations, metric)
         costs = {name: cost(one.mean[metric][0], metric) for name, one in evaluations.items()}
@@ -70,6 +75,7 @@ class Comparison:
         self.metric = metric
         seconds = seconds or {}
         self.seconds = {name: seconds[name] for name in self.evaluations if name in seconds}
+        self.failed = dict(failed or {})
         first = next(iter(self.evaluations.values()))
         self.n_tasks, self.seed, self.unit = first.n_tasks, first.seed, first.unit
 
@@ -162,6 +168,7 @@ class Comparison:
             "ci95": self.ci95,
             "differences": {name: list(pair) for name, pair in self.differences().items()},
             "seconds": self.seconds,
+            "failed": self.failed,
             "evaluations": {name: one.to_dict() for name, one in self.evaluations.items()},
         }
 
@@ -171,7 +178,7 @@ class Comparison:
         Its columns are ``algorithm``, ``optimization_steps``, ``seconds`` of training, the mean of
         each metric that all have and its half interval (``accuracy`` and ``accuracy_ci95``, say),
         and ``difference`` and ``difference_ci95`` of the metric compared by, to the best. What is
-        not there is left empty.
+        not there is left empty. If an algorithm failed, the last column is ``failed``, with why.
 
         Parameters
         ----------
@@ -192,8 +199,10 @@ class Comparison:
                 row |= {metric: mean[metric][0], f"{metric}_ci95": half[metric][0]}
             difference = differences.get(name, ("", ""))
             rows.append(row | {"difference": difference[0], "difference_ci95": difference[1]})
+        rows += [{"algorithm": name, "failed": reason} for name, reason in self.failed.items()]
+        columns = [*rows[0], *(["failed"] if self.failed else [])]
         with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
 
@@ -211,10 +220,12 @@ class Comparison:
             columns[f"difference from {next(iter(mean))}"] = differences
         cells = [[head, *(cell.get(name, "") for name in mean)] for head, cell in columns.items()]
         widths = [max(map(len, column)) for column in cells]
+        widths[0] = max([widths[0], *map(len, self.failed)])
         lines = [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
             for row in zip(*cells, strict=True)
         ]
+        lines += [f"{name.ljust(widths[0])}  {why}" for name, why in self.failed.items()]
         return "\n".join([*lines, self._basis()])
 
     __repr__ = __str__

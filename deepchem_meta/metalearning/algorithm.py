@@ -313,7 +313,7 @@ class MetaAlgorithm(TaskAlgorithm):
                 numbers=self.task_numbers,
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
-                on_first=self._try_model,
+                on_first=lambda episodes: self._try_model([c[0] for c in episodes.support]),
                 save=lambda state: self._store.save(keep, state),
             )
         self._meta_optimizer.finalize()
@@ -466,6 +466,9 @@ class MetaAlgorithm(TaskAlgorithm):
         steps = steps if self.adapts_in_steps else (0,)
         self.check_tasks(source)
         episodes = EpisodeChunks(source, n_tasks, seed, self._check_episodes)
+        if not self._tried:
+            support = self._model.read(next(iter(episodes))[0], "`tasks`", stacked=True)
+            self._try_model([array[0] for array in support])
         scores = dict(getattr(source, "scores", {}))
         over_tasks = self._evaluator(steps, bool(scores))
         values = score_tasks(
@@ -556,6 +559,10 @@ class MetaAlgorithm(TaskAlgorithm):
             return dict
         source = as_source(tasks)
         check_count("validation_tasks", n_tasks, minimum=1)
+        self.check_tasks(source)
+        # What does not fit is known before anything is trained.
+        for batch in next(iter(EpisodeChunks(source, 1, 0, self._check_episodes)))[:2]:
+            self._model.read(batch, "`validation`", stacked=True)
         names = self._model.metric_names
         known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
         best = save_best and Best(self._best_store, save_best, known, goes_on)
@@ -585,7 +592,7 @@ class MetaAlgorithm(TaskAlgorithm):
         (tasks,) = sizes.pop()
         check_share("support", tasks, self._strategy)
         episodes = Episodes(1, tasks, *columns)
-        self._try_model(episodes)
+        self._try_model([column[0] for column in episodes.support])
         return episodes
 
     def _trainer(self) -> MetaTrainer:
@@ -631,6 +638,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
     def _adapt_to(self, batch: Sequence[np.ndarray], steps: int, task: int) -> list[tf.Tensor]:
         """Return what adaptation to the arrays of a support batch gives."""
+        self._try_model(batch)
         try:
             adapted = self._adapter(steps)(batch, self._scalars(), self._key(task))
         except tf.errors.OpError:
@@ -676,10 +684,9 @@ class MetaAlgorithm(TaskAlgorithm):
         """Return a key for random numbers outside meta-steps."""
         return np.array([int(self._seed.numpy()), int(self._meta_optimizer.step), task], np.int64)
 
-    def _try_model(self, episodes: Episodes) -> None:
-        """Compute the learner's model once before anything is traced."""
+    def _try_model(self, support: Sequence[np.ndarray]) -> None:
+        """Compute the learner's model for a support batch once before anything is traced."""
         if not self._tried:
-            support = [column[0] for column in episodes.support]
             self._model.try_eagerly(self._first_loss, support, self._meta_variables)
             self._tried = True
 

@@ -136,8 +136,10 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         """
         if self.ways is None:
             return self.apply_head(head, features)
-        # Written so that the NaN of a wrong label counts as a class that is known, and is seen.
-        logits, known = self.apply_head(head[:-1], features), ~(head[-1] <= 0)
+        # The NaN of a wrong label counts as a class that is known, and is seen. (`~(x <= 0)` would be
+        # optimised to `x > 0`, which NaN is not.)
+        logits, known = self.apply_head(head[:-1], features), head[-1] > 0
+        known |= tf.math.is_nan(head[-1])
         largest = tf.reduce_max(tf.where(known, logits, logits.dtype.min), axis=1, keepdims=True)
         return tf.where(known, logits, tf.stop_gradient(largest) + _NEVER)
 
@@ -184,7 +186,10 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             losses = tf.reduce_mean((predicted - wanted) ** 2, axis=-1)
         else:
             labels, right = _class_numbers(embedded.targets, self.ways, predicted.dtype)
-            losses = right * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
+            # TensorFlow's cross-entropy of logits that are NaN is finite, log(ways).
+            unknown = tf.reduce_any(tf.math.is_nan(predicted), axis=-1)
+            losses = tf.where(unknown, tf.constant(np.nan, losses.dtype), right * losses)
         if embedded.weights is None:
             loss = tf.reduce_mean(losses)
         else:

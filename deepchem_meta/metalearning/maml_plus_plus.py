@@ -60,8 +60,9 @@ class MAMLPlusPlus(MAML):
     step_batch_norm : bool, default True
         BatchNormalization has moving averages, and learned scales and offsets, for each step. They
         do not adapt. For models of a `KerasLearner`.
-    cosine_annealing : bool, default True
-        See `optimizer`.
+    cosine_annealing : bool, optional
+        Whether the rate of the default optimizer falls; by default it does. Not to be given beside
+        an `optimizer`.
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options
@@ -101,7 +102,7 @@ class MAMLPlusPlus(MAML):
         multi_step_loss: bool = True,
         derivative_annealing: bool = True,
         step_batch_norm: bool = True,
-        cosine_annealing: bool = True,
+        cosine_annealing: bool | None = None,
         reduction: str = "mean",
         **options: Any,
     ):
@@ -112,10 +113,16 @@ class MAMLPlusPlus(MAML):
         self._steps = max(1, check_count("optimization_steps", optimization_steps))
         with_norm = check_flag("step_batch_norm", step_batch_norm)
         self._norm = StepNorm(learner if with_norm else None, self._steps)
-        if optimizer is None:
+        if cosine_annealing is not None:
             check_flag("cosine_annealing", cosine_annealing)
+            if optimizer is not None:
+                raise ValueError(
+                    "`cosine_annealing` is for the default optimizer; give another one a schedule "
+                    f"as its rate. Received: cosine_annealing={cosine_annealing} and {optimizer!r}"
+                )
+        if optimizer is None:
             falling = keras.optimizers.schedules.CosineDecay(1e-3, total_steps, alpha=0.01)
-            optimizer = keras.optimizers.Adam(falling if cosine_annealing else 1e-3)
+            optimizer = keras.optimizers.Adam(1e-3 if cosine_annealing is False else falling)
         super().__init__(
             learner,
             learning_rate,

@@ -102,7 +102,7 @@ class MatchingNet(EmbeddingAlgorithm):
         directions, weights = head
         cosines = tf.matmul(tf.math.l2_normalize(features, axis=1), directions, transpose_b=True)
         attention = tf.cast(self._temperature.tensor(), cosines.dtype) * cosines
-        counted = ~(weights <= 0)  # NaN, of a wrong label, counts and is seen
+        counted = (weights > 0) | tf.math.is_nan(weights)  # NaN, of a wrong label, is seen
         log_weights = tf.math.log(tf.where(counted, weights, tf.ones_like(weights)))
         terms = attention[:, :, tf.newaxis] + log_weights
         nothing = tf.constant(-1e9, terms.dtype)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -101,3 +102,63 @@ def test_layouts_relax():
     assert layout.ragged and not layout.support[0].ragged
     with pytest.raises(ValueError, match="number of dimensions"):
         a.relax(ArrayLayout(np.dtype("float32"), (3,)))
+
+
+# What a batch must be.
+
+
+def test_a_dict_with_other_keys_is_another_structure():
+    reader = BatchReader(np.float32)
+    first = reader.read({"x": np.ones(2), "y": np.zeros(2)})
+    assert [float(array[0]) for array in first] == [1.0, 0.0]
+    reader.read({"y": np.zeros(2), "x": np.ones(2)})  # whose order does not matter
+    for other in ({"x": np.ones(2), "z": np.zeros(2)}, [np.ones(2), np.zeros(2)]):
+        with pytest.raises(
+            ValueError, match=r"structure of the first batch, {'x': array, 'y': arr"
+        ):
+            reader.read(other)
+
+
+def test_lists_and_tuples_are_one_structure():
+    reader = BatchReader(np.float32)
+    reader.read([np.ones(2), (np.ones(2), np.ones(2))])
+    reader.read((np.ones(2), [np.ones(2), np.ones(2)]))
+    with pytest.raises(ValueError, match="structure"):
+        reader.read(((np.ones(2), np.ones(2)), np.ones(2)))
+
+
+def test_a_batch_that_is_refused_sets_no_structure():
+    def refuse(batch):
+        raise ValueError("no")
+
+    reader = BatchReader(np.float32)
+    with pytest.raises(ValueError, match="no"):
+        reader.read({"a": np.ones(2)}, check=refuse)
+    assert reader.pack(reader.read([np.ones(2)]))[0].shape == (2,)
+
+
+def test_large_integers_stay_what_they_are():
+    small, large = BatchReader(np.float32).read([[1, 2], [2**33 + 5, 1]])
+    assert small.dtype == np.int32
+    assert large.dtype == np.int64 and large.tolist() == [2**33 + 5, 1]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [True, False]), "must not be masked.*weights of 0"),
+        (np.array(["a", "b"]), r"must be numeric.*np.unique\(labels, return_inverse=True\)"),
+        (["a", "b"], r"must be numeric.*np.unique"),
+        (np.array([None, 1], object), r"must be numeric.*shape \(2,\)\.$"),
+    ],
+)
+def test_arrays_that_are_no_numbers(array, message):
+    with pytest.raises(TypeError, match=message):
+        BatchReader(np.float32).read([np.ones(2), array])
+
+
+def test_pandas_and_tensors():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    found = BatchReader(np.float32).read((frame, tf.constant([1, 2])))
+    np.testing.assert_array_equal(found[0], [[1.0, 3.0], [2.0, 4.0]])
+    np.testing.assert_array_equal(found[1], [1, 2])

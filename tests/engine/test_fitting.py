@@ -1,10 +1,15 @@
 """How many meta-steps a call takes, and when their episodes are drawn."""
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
-from learners import Quadratic, Sine
+from learners import Quadratic, ResumableSine, Sine, values
 
 from deepchem_meta.engine.fitting import fit
 from deepchem_meta.engine.model import LearnerModel
@@ -103,3 +108,138 @@ def test_steps_per_execution_1_stays_in_the_callers_thread():
 
     MAML(Threads(), meta_batch_size=2).fit(5, steps_per_execution=1)
     assert threads == {threading.current_thread()}
+
+
+# What is left of a run that is interrupted.
+
+
+class Interrupts(keras.callbacks.Callback):
+    """Ends a run by an exception, when it has taken some steps."""
+
+    def __init__(self, error, when):
+        super().__init__()
+        self.error, self.when, self.taken = error, when, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.taken += 1
+        if self.taken == self.when:
+            raise self.error
+
+
+class ManySines(ResumableSine):
+    """Sine curves that are drawn many at once."""
+
+    def sample_tasks(self, n, rng):
+        x = rng.uniform(-5.0, 5.0, (2, n, 5, 1)).astype("float32")
+        return tuple((part, np.sin(part)) for part in x)
+
+
+def plain(learner, folder, **options):
+    options = {"seed": 0, "task_execution": "looped", "jit_compile": False, **options}
+    return MAML(learner(), 0.01, meta_batch_size=2, model_dir=folder, **options)
+
+
+@pytest.mark.parametrize("learner", [ResumableSine, ManySines])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("no disk")])
+def test_an_interrupted_run_is_saved_and_goes_on(learner, error, tmp_path):
+    whole = plain(learner, tmp_path / "whole")
+    whole.fit(60, steps_per_execution=7)
+    maml = plain(learner, tmp_path / "parts")
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        maml.fit(60, steps_per_execution=7, callbacks=[Interrupts(error, 4)])
+    taken = int(maml._meta_optimizer.step)
+    assert 0 < taken < 60
+    resumed = plain(learner, tmp_path / "parts")
+    resumed.fit(60 - taken, restore=True)
+    maml.fit(60 - taken)  # and so does the object itself
+    for one in (resumed, maml):
+        for a, b in zip(values(one.learner), values(whole.learner), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_is_interrupted_at_once_saves_nothing(tmp_path):
+    class Fails(Sine):
+        def get_batch(self):
+            raise KeyboardInterrupt
+
+    maml = plain(Fails, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        maml.fit(5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_learner_that_fails_in_the_thread_leaves_the_last_step(tmp_path):
+    class Fails(Sine):
+        drawn = 0
+
+        def get_batch(self):
+            self.drawn += 1
+            if self.drawn > 30:
+                raise OSError("the disk is gone")
+            return super().get_batch()
+
+    maml = plain(Fails, tmp_path)
+    with pytest.raises(OSError, match="the disk is gone"):
+        maml.fit(50, steps_per_execution=3)
+    taken = int(maml._meta_optimizer.step)
+    weights = values(maml.learner)
+    resumed = plain(Sine, tmp_path)
+    resumed.restore()
+    assert int(resumed._meta_optimizer.step) == taken > 0
+    for a, b in zip(values(resumed.learner), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_that_is_not_finite_saves_nothing(tmp_path):
+    maml = plain(Sine, tmp_path, optimizer=keras.optimizers.SGD(1e30))
+    with pytest.raises(FloatingPointError, match="not finite at meta-step"):
+        maml.fit(20)
+    assert not list(tmp_path.glob("*.index"))
+
+
+INTERRUPTED = """
+import pathlib, sys, threading, _thread
+import numpy as np
+from learners import ResumableSine, values
+from deepchem_meta.metalearning import MAML
+
+def make(folder):
+    options = {"seed": 0, "task_execution": "looped", "jit_compile": False}
+    return MAML(ResumableSine(), 0.01, meta_batch_size=2, model_dir=folder, **options)
+
+folder, steps, rng = sys.argv[1], 8000, np.random.default_rng(int(sys.argv[2]))
+whole = make(folder + "/whole")
+whole.fit(steps)
+maml, interrupts = make(folder + "/parts"), 0
+while (left := steps - int(maml._meta_optimizer.step)) > 0:
+    timer = threading.Timer(rng.uniform(0.2, 2.5), _thread.interrupt_main)
+    timer.start()
+    try:
+        maml.fit(left)
+    except KeyboardInterrupt:
+        interrupts += 1
+        if interrupts % 3 == 0:  # some of them in the same object, some in a new one
+            maml = make(folder + "/parts")
+            if list(pathlib.Path(folder, "parts").glob("*.index")):
+                maml.restore()
+    finally:
+        timer.cancel()
+for a, b in zip(values(maml.learner), values(whole.learner)):
+    np.testing.assert_array_equal(a, b)
+print(interrupts)
+"""
+
+
+@pytest.mark.slow
+def test_interrupts_at_random_moments_skip_no_task(tmp_path):
+    """Weights after many interrupts are those of an uninterrupted run, to the bit."""
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root), str(root / "tests")])
+    finished = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path), "0"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert int(finished.stdout.split()[-1]) >= 3

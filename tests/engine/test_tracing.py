@@ -38,3 +38,17 @@ def test_exception_arrives_as_raised_and_spoils_nothing():
         function(np.ones(2))
     assert caught.value.__context__ is None
     assert isinstance(function(np.ones(3)), tf.Tensor)
+
+
+def test_the_rank_of_an_array_is_never_left_open():
+    """What a function does may depend on it; before, the order of the calls decided."""
+
+    def columns(x):
+        return x if x.shape.rank == 2 else x[:, None]
+
+    shapes = [(3, 1), (4, 1), (5,), (6,), (3, 1), (7,)]
+    for order in (shapes, shapes[::-1]):
+        function = TracedOrEager(columns)
+        assert [tuple(function(np.ones(shape)).shape) for shape in order] == [
+            (shape[0], 1) for shape in order
+        ]

@@ -1,11 +1,16 @@
+import csv
 import time
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from sklearn.linear_model import Ridge
 
 import deepchem_meta as dc
 from deepchem_meta.evaluation import EstimatorBaseline, Evaluation, compare
+from deepchem_meta.metalearning import MAML, KerasLearner
+from deepchem_meta.tasks import SinusoidTasks
 
 
 class Recorded:
@@ -213,3 +218,46 @@ class TestMistakes:
         with pytest.raises(kind, match=message):
             compare([one], "tasks", **options)
         assert one.calls == []
+
+
+def test_one_that_diverges_has_a_row_and_the_others_their_results(tmp_path):
+    def maml(rate, optimizer=None):
+        keras.utils.set_random_seed(0)
+        learner = KerasLearner(keras.Sequential([keras.layers.Dense(1)]), "mse", SinusoidTasks(5))
+        optimizer = optimizer or keras.optimizers.SGD(0.01)
+        return MAML(learner, rate, 1, 2, optimizer)
+
+    class Breaks(keras.optimizers.SGD):
+        """Finite until the fourth step."""
+
+        def update_step(self, gradient, variable, learning_rate):
+            rate = tf.where(self.iterations < 3, learning_rate, np.float32(np.inf))
+            super().update_step(gradient, variable, rate)
+
+    algorithms = {"good": maml(0.01), "bad": maml(0.01, Breaks(0.01)), "also good": maml(0.02)}
+    comparison = compare(algorithms, SinusoidTasks(5), n_tasks=5, fit_steps=10)
+    assert set(comparison.evaluations) == {"good", "also good"}
+    assert comparison.failed == {"bad": "failed at meta-step 5"}
+    assert [line for line in str(comparison).splitlines() if line.startswith("bad")] == [
+        "bad        failed at meta-step 5"
+    ]
+    assert comparison.to_dict()["failed"] == comparison.failed
+    comparison.to_csv(tmp_path / "table.csv")
+    with open(tmp_path / "table.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["failed"] for row in rows] == ["", "", "failed at meta-step 5"]
+    with pytest.raises(FloatingPointError):
+        compare([maml(0.01, Breaks(0.01))], SinusoidTasks(5), n_tasks=5, fit_steps=10)
+
+
+def test_one_that_breaks_in_its_evaluation_has_a_row_too():
+    class Broken(EstimatorBaseline):
+        def evaluate(self, tasks, *, n_tasks, **options):
+            if n_tasks > 1:
+                raise RuntimeError("no room\nfor more")
+            return super().evaluate(tasks, n_tasks=n_tasks, **options)
+
+    line = EstimatorBaseline(Ridge(), name="line")
+    comparison = compare([Broken(Ridge(), name="broken"), line], SinusoidTasks(5), n_tasks=5)
+    assert comparison.failed == {"broken": "failed: RuntimeError: no room"}
+    assert list(comparison.evaluations) == ["line"]

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from learners import Classes, Function, Sine, episodes
 
+from deepchem_meta import metalearning
 from deepchem_meta.metalearning import (
     KerasLearner,
     MatchingNet,
@@ -271,3 +272,120 @@ def test_bad_embeddings():
     learner.compute_embedding = lambda inputs, variables, training: variables[0]
     with pytest.raises(TypeError, match="`compute_embedding` must return"):
         ProtoNet(learner, ways=3).meta_gradient(*episodes(learner, 1))
+
+
+# Targets that are no classes, of a learner that does not say what its batches are.
+
+
+class Relabelled(Classes):
+    """Classes whose labels are changed."""
+
+    def __init__(self, change, place="both", **options):
+        super().__init__(**options)
+        self.change = change
+        self.place = place
+        self.drawn = 0
+
+    def get_batch(self):
+        x, y = super().get_batch()
+        self.drawn += 1
+        place = "support" if self.drawn % 2 else "query"
+        wrong = self.drawn > 2 and self.place in (place, "both")
+        return [x, self.change(y) if wrong else y]
+
+
+HEADS = {
+    "ProtoNet": metalearning.ProtoNet,
+    "MatchingNet": metalearning.MatchingNet,
+    "RidgeRegressionHead": metalearning.RidgeRegressionHead,
+    "ProtoMAML": metalearning.ProtoMAML,
+}
+WRONG = {
+    "from 1 on": lambda y: y + 1,
+    "-1 and 1": lambda y: 2 * (y > 0).astype("int32") - 1,
+    "measured": lambda y: y.astype("float32") + 4.3,
+}
+PLANS = [("looped", False), pytest.param(("vectorized", True), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["from 1 on", *(pytest.param(w, marks=pytest.mark.slow) for w in list(WRONG)[1:])]
+)
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("name", HEADS)
+def test_labels_out_of_range_are_named(name, plan, wrong):
+    """Compiled too, where an example with no class was left out in silence or gave NaN."""
+    options = dict(zip(("task_execution", "jit_compile"), plan, strict=True))
+    good, bad = Classes(), WRONG[wrong]
+
+    def make(learner=good):
+        return HEADS[name](learner, meta_batch_size=1, ways=3, **options)
+
+    message = "must be the numbers of classes, from 0 to 2"
+    algorithm = make()
+    good.select_task()
+    x, y = good.get_batch()
+    adapted = algorithm.adapt([x, y])
+    algorithm.train_on_current_task(1, restore=False)
+    stacked = [[x[None], y[None]], [x[None], bad(y)[None]]]
+    for call in (algorithm.meta_gradient, algorithm.train_on_batch):
+        call(stacked[0], stacked[0])
+    for call in (
+        lambda: algorithm.adapt([x, bad(y)]),
+        lambda: adapted.predict_on_batch([x, bad(y)]),
+        lambda: algorithm.predict_on_batch([x, bad(y)]),
+        lambda: algorithm.meta_gradient(*stacked),
+        lambda: algorithm.meta_gradient(*stacked[::-1]),
+        lambda: algorithm.train_on_batch(*stacked),
+        lambda: algorithm.evaluate(Fixed(*stacked), n_tasks=1),
+        lambda: algorithm.evaluate(Fixed(*stacked[::-1]), n_tasks=1),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    for place in ("support", "query"):
+        with pytest.raises(ValueError, match=message):
+            make(Relabelled(bad, place)).fit(3)
+
+
+class Fixed:
+    """Always the same tasks."""
+
+    def __init__(self, *episodes):
+        self.episodes = episodes
+
+    def sample(self, n, rng):
+        return tuple([np.repeat(a, n, 0) for a in part] for part in self.episodes)
+
+
+def test_as_many_targets_as_embedded_examples():
+    learner = Classes()
+    x, y = np.zeros((6, 2), "float32"), np.arange(6, dtype="int32") % 3
+    algorithm = metalearning.ProtoNet(learner, ways=3)
+    algorithm.adapt([x, y])
+    for targets in (y[:4], y[0], np.tile(y, (6, 1))):
+        with pytest.raises(ValueError, match="Received"):
+            algorithm.adapt([x, targets])
+
+
+class KeepsItsPlace(Classes):
+    """A learner whose state is its selected task, as any that can be resumed has it."""
+
+    def get_state(self):
+        return {"rng": self.rng.bit_generator.state, "centers": getattr(self, "centers", None)}
+
+    def set_state(self, state):
+        self.rng.bit_generator.state = state["rng"]
+        self.centers = state["centers"]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_selected_task_stays_selected(name):
+    learner = KeepsItsPlace()
+    algorithm = HEADS[name](learner, meta_batch_size=1, ways=3)
+    algorithm.fit(2)
+    learner.select_task()
+    centers = learner.centers
+    algorithm.train_on_current_task(2)
+    np.testing.assert_array_equal(learner.centers, centers)
+    algorithm.predict_on_batch(learner.get_batch())
+    np.testing.assert_array_equal(learner.centers, centers)

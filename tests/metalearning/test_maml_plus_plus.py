@@ -173,3 +173,12 @@ def test_the_meta_rate_falls_by_a_cosine():
 def test_a_variable_as_rate():
     with pytest.raises(TypeError, match="the rate of each variable and step starts"):
         MAMLPlusPlus(Quadratic(), tf.Variable(0.1))
+
+
+def test_cosine_annealing_is_of_the_default_optimizer():
+    for value in (True, False):
+        with pytest.raises(ValueError, match="is for the default optimizer.*Received"):
+            MAMLPlusPlus(Quadratic(), optimizer=keras.optimizers.SGD(), cosine_annealing=value)
+    for optimizer in (None, keras.optimizers.SGD()):
+        with pytest.raises(TypeError, match="must be True or False"):
+            MAMLPlusPlus(Quadratic(), optimizer=optimizer, cosine_annealing="yes")

@@ -92,3 +92,33 @@ def test_classes_without_ways_are_refused():
     learner = Classes()
     with pytest.raises(ValueError, match="`ways` must be given for targets that are classes"):
         RidgeRegressionHead(learner).fit(1)
+
+
+@pytest.mark.parametrize("examples", [4, 8, 9, 100])
+@pytest.mark.parametrize("regularization", [1e-4, 1e-3, 1.0])
+def test_the_smaller_system_is_solved(examples, regularization):
+    """In float32, against scikit-learn in float64; the larger system was off by 5e-3."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(examples, 8)).astype("float32")
+    y = (x @ rng.normal(size=(8, 1)) + 0.1 * rng.normal(size=(examples, 1))).astype("float32")
+
+    class Linear(Sine):
+        def compute_embedding(self, inputs, variables, training):
+            return inputs[0] + 0.0 * variables[0][0, 0], inputs[1]
+
+    head = RidgeRegressionHead(Linear(), regularization=regularization)
+    expected = Ridge(alpha=regularization).fit(x.astype("float64"), y.astype("float64"))
+    for batch in ([x, y], [x[:-1], y[:-1]], [x, y]):  # the second one with a size left open
+        weights, intercept = head.adapt(batch).head[:2]
+    np.testing.assert_allclose(weights[:, 0], np.ravel(expected.coef_), rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(intercept, np.ravel(expected.intercept_), rtol=2e-4, atol=2e-5)
+
+
+def test_targets_of_one_axis_and_of_two_in_any_order():
+    learner = Sine()
+    x, y = np.ones((10, 1), "float32"), np.ones((10, 1), "float32")
+    for order in ([y, y.ravel()], [y.ravel(), y]):
+        head = RidgeRegressionHead(learner)
+        for target in (*order, *order):
+            _, outputs = head.adapt([x, target]).predict_on_batch([x[:3], target[:3]])
+            assert outputs.shape == (3, 1)

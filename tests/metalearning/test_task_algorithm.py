@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Quadratic, episodes
+from learners import Quadratic, Sine, episodes
 
 from deepchem_meta.metalearning import MAML, MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
@@ -54,3 +54,44 @@ def test_changed_state_leaves_out_what_is_learned_or_adapted():
     assert algorithm.changed_state(before, [tf.ones(3), before[1]]) == [None]
     (found,) = algorithm.changed_state(before, [tf.ones(3), tf.constant(2.0)])
     assert float(found) == 2.0
+
+
+class OnlyState(Sine):
+    """A learner with the one method that docs/development.md names for state, and no other."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = tf.Variable(0, trainable=False)
+        self.passes = []
+
+    @property
+    def variables(self):
+        return [*self.weights, self.count]
+
+    def compute_model_and_state(self, inputs, variables, training, *, role, key):
+        self.passes.append((role, training))
+        loss, outputs = self.compute_model(inputs, variables[:-1], training)
+        return loss, outputs, [*variables[:-1], variables[-1] + 1]
+
+
+def test_a_learner_with_state_needs_no_more_than_that():
+    learner = OnlyState()
+    maml = MAML(learner, 0.01, 2, meta_batch_size=3)
+    maml.fit(4)
+    assert int(learner.count) == 4 * 3 * 3  # two steps and the query loss, in each task
+    learner.select_task()
+    batch = learner.get_batch()
+    loss, outputs = maml.adapt(batch).predict_on_batch(batch)
+    assert np.isfinite(loss) and outputs[0].shape == (5, 1)
+    np.testing.assert_array_equal(maml.adapt(batch).predict(batch)[0], outputs[0])
+    maml.train_on_current_task(1)
+    maml.predict_on_batch(batch)
+
+    class Source:
+        def sample(self, n, rng):
+            return episodes(Sine(), n)
+
+    assert np.isfinite(maml.evaluate(Source(), n_tasks=2).loss).all()
+    with pytest.raises(TypeError, match="`to_model` needs a learner that is a KerasLearner"):
+        maml.adapt(batch).to_model()
+    assert {role for role, _ in learner.passes} == {"support", "query"}
