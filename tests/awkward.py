@@ -57,7 +57,9 @@ REFUSED = [
         # A head for regression may have as many outputs as there are.
     ),
     Awkward("y without an axis", "same number of examples", targets(lambda y: y.ravel()[0])),
-    Awkward("y of shape (1, 1)", "same number of examples", targets(lambda y: y.reshape(-1, 1)[:1])),
+    Awkward(
+        "y of shape (1, 1)", "same number of examples", targets(lambda y: y.reshape(-1, 1)[:1])
+    ),
     Awkward("fewer targets than examples", "same number of examples", targets(lambda y: y[:-1])),
     Awkward("more targets than examples", "same number of examples", lambda x, y: (x[:-1], y)),
     Awkward("x of another size", "cannot be computed on x", lambda x, y: (x[:, :1], y)),
@@ -75,28 +77,57 @@ REFUSED = [
         stackable=False,
     ),
     Awkward(
-        "a sparse tensor", "must be dense", lambda x, y: (tf.sparse.from_dense(x), y), stackable=False
+        "a sparse tensor",
+        "must be dense",
+        lambda x, y: (tf.sparse.from_dense(x), y),
+        stackable=False,
     ),
     Awkward("no examples", "must not be empty", lambda x, y: (x[:0], y[:0])),
-    Awkward("too few sample weights", "same number of examples",
-            lambda x, y: (x, y, np.ones(len(x) - 1, "float32"))),
-    Awkward("a sample weight for each output", "one weight for each example",
-            lambda x, y: (x, y, np.ones((len(x), 7), "float32"))),
-    Awkward("sample weights of 0 alone", "weight is not 0",
-            lambda x, y: (x, y, np.zeros(len(x), "float32"))),
-    Awkward("a sample weight that is NaN", "sample_weight must be finite",
-            lambda x, y: (x, y, np.full(len(x), np.nan, "float32"))),
-    Awkward("targets that are NaN", "must be finite",
-            targets(lambda y: np.full(y.shape, np.nan, "float32")), (NUMBERS,)),
+    Awkward(
+        "too few sample weights",
+        "same number of examples",
+        lambda x, y: (x, y, np.ones(len(x) - 1, "float32")),
+    ),
+    Awkward(
+        "a sample weight for each output",
+        "one weight for each example",
+        lambda x, y: (x, y, np.ones((len(x), 7), "float32")),
+    ),
+    Awkward(
+        "sample weights of 0 alone",
+        "weight is not 0",
+        lambda x, y: (x, y, np.zeros(len(x), "float32")),
+    ),
+    Awkward(
+        "a sample weight that is NaN",
+        "sample_weight must be finite",
+        lambda x, y: (x, y, np.full(len(x), np.nan, "float32")),
+    ),
+    Awkward(
+        "targets that are NaN",
+        "must be finite",
+        targets(lambda y: np.full(y.shape, np.nan, "float32")),
+        (NUMBERS,),
+    ),
     Awkward("classes from 1 on", "from 0 to 2.*np.unique", targets(lambda y: y + 1), (CLASSES,)),
     Awkward("classes -1 and 1", "from 0 to 2", targets(lambda y: 2 * (y > 0) - 1), (CLASSES,)),
     Awkward("original class numbers", "from 0 to 2", targets(lambda y: 7 * y + 90), (CLASSES,)),
-    Awkward("measured values where classes are meant", "from 0 to 2",
-            targets(lambda y: y + np.float32(0.3)), (CLASSES,)),
-    Awkward("more classes than ways", "from 0 to 2", targets(lambda y: np.arange(len(y))), (CLASSES,)),
-    Awkward("one-hot targets where class numbers are meant", "argmax",
-            targets(lambda y: np.eye(3, dtype="float32")[y.ravel()]), (CLASSES,)),
-]  # fmt: skip
+    Awkward(
+        "measured values where classes are meant",
+        "from 0 to 2",
+        targets(lambda y: y + np.float32(0.3)),
+        (CLASSES,),
+    ),
+    Awkward(
+        "more classes than ways", "from 0 to 2", targets(lambda y: np.arange(len(y))), (CLASSES,)
+    ),
+    Awkward(
+        "one-hot targets where class numbers are meant",
+        "argmax",
+        targets(lambda y: np.eye(3, dtype="float32")[y.ravel()]),
+        (CLASSES,),
+    ),
+]
 
 UNDERSTOOD = {
     "y of shape (n,) and (n, 1)": lambda x, y: (x, y.reshape(-1)),

@@ -136,8 +136,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         """
         if self.ways is None:
             return self.apply_head(head, features)
-        # The NaN of a wrong label counts as a class that is known, and is seen. (`~(x <= 0)` would be
-        # optimised to `x > 0`, which NaN is not.)
+        # The NaN of a wrong label counts as a class that is known, and is seen. (`~(x <= 0)` would
+        # be optimised to `x > 0`, which NaN is not.)
         logits, known = self.apply_head(head[:-1], features), head[-1] > 0
         known |= tf.math.is_nan(head[-1])
         largest = tf.reduce_max(tf.where(known, logits, logits.dtype.min), axis=1, keepdims=True)
