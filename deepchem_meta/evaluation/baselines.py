@@ -300,20 +300,46 @@ def _without_padding(batch: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
             f"A batch must be (x, y) or (x, y, sample_weight). Received: {type(batch).__name__}"
         )
     x, y, *weights = batch
-    y = np.asarray(y)
+    x, y = map_structure(_plain, x), _plain(y)
     if y.dtype.kind not in "biuf" or y.ndim == 0:
         raise TypeError(
             f"y must be one array of numbers. Received: dtype {y.dtype} and shape {y.shape}"
         )
     w = np.asarray(weights[0], np.float64).ravel() if weights else np.ones(len(y))
+    lengths = {np.shape(array)[:1] for array in (*flatten(x), y, w)}
+    if len(lengths) != 1:
+        shapes = map_structure(np.shape, x)
+        raise ValueError(
+            "x, y and sample weights must have the same number of examples, as first axis. "
+            f"Received: x of shape {shapes}, y of shape {y.shape}, and {len(w)} weights"
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y must be finite. Received: NaN or infinity")
+    if not np.isfinite(w).all():
+        raise ValueError("Sample weights must be finite. Received: NaN or infinity")
     kept = w > 0
     if not kept.any():
         raise ValueError(
             "A batch must have an example of weight above 0. "
             f"Received: {len(w)} examples, none with such a weight"
         )
-    x = map_structure(lambda array: np.asarray(array)[kept], x)
-    return x, y[kept], w[kept] if weights else None
+    return map_structure(lambda array: array[kept], x), y[kept], w[kept] if weights else None
+
+
+def _plain(array: Any) -> np.ndarray:
+    """Return an array of a batch as NumPy's, or raise if it would lose something."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            "Arrays must not be masked; sample weights of 0 leave examples out. "
+            f"Received: a masked array of shape {array.shape}"
+        )
+    plain = np.asarray(array)
+    if plain.ndim == 0:
+        raise TypeError(
+            "Arrays must have the examples as first axis. "
+            f"Received: {type(array).__name__} without an axis"
+        )
+    return plain
 
 
 def _features(function: Callable[[Any], Any] | None, x: Any) -> np.ndarray:

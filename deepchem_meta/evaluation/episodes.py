@@ -76,5 +76,16 @@ class EpisodeChunks:
             count = min(size, self.n_tasks - start)
             which = {"assays": np.arange(start, start + count) % self._kinds} if self.names else {}
             episodes = self._check(source.sample(count, rng, **which))
+            _check_count(episodes, count)
             rows = np.arange(size) % count
             yield *tf.nest.map_structure(lambda a, rows=rows: np.asarray(a)[rows], episodes), count
+
+
+def _check_count(episodes: Any, count: int) -> None:
+    """Raise ValueError unless every array has as many tasks as were asked for."""
+    shapes = [np.shape(array) for array in tf.nest.flatten(episodes)]
+    if any(shape[:1] != (count,) for shape in shapes):
+        raise ValueError(
+            "`sample(n, rng)` must give n tasks, as first axis of every array. "
+            f"Received: arrays of shapes {shapes} for n={count}"
+        )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from awkward import CLASSES, NUMBERS, REFUSED, Source
 
 import deepchem_meta as dc
 from deepchem_meta.engine.evaluating import EpisodeChunks
@@ -291,3 +292,31 @@ def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     with pytest.raises(ImportError, match=r'pip install "deepchem_meta\[molecules\]"'):
         EstimatorBaseline(estimator)
+
+
+# What the algorithms refuse, a baseline does too.
+
+NOT_OF_A_BASELINE = (
+    "x of another size",  # an estimator is fitted anew
+    "more classes than ways",  # it counts the classes itself
+    "classes from 1 on",
+    "original class numbers",
+)
+
+
+@pytest.mark.parametrize("kind", [CLASSES, NUMBERS])
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
+def test_awkward_inputs(case, kind):
+    if kind not in case.kinds or case.what in NOT_OF_A_BASELINE:
+        pytest.skip("means something to an estimator")
+    if kind == NUMBERS and case.what == "y of shape (n, n)":
+        pytest.skip("a ridge regression predicts n numbers at once")
+    baseline = EstimatorBaseline(LogisticRegression() if kind == CLASSES else Ridge())
+    source = Source(kind)
+    bad = case.change(*source.batch())
+    with pytest.raises((TypeError, ValueError), match="Received"):
+        baseline.adapt(bad)
+    if case.stackable:
+        source.given = (source.batch(), bad)
+        with pytest.raises((TypeError, ValueError), match="Received"):
+            baseline.evaluate(source, n_tasks=1)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from deepchem_meta.evaluation.episodes import EpisodeChunks
 
@@ -52,3 +53,13 @@ def test_named_tasks_come_in_full_rounds():
     n, assays = source.asked[-1]
     assert n == 9
     np.testing.assert_array_equal(assays, [0, 1, 2] * 3)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 1), (9, 5, 1), ()])
+def test_as_many_tasks_as_asked_for(shape):
+    class Source:
+        def sample(self, n, rng):
+            return (np.ones(shape), np.ones(shape)), (np.ones((n, 5, 1)), np.ones((n, 5, 1)))
+
+    with pytest.raises(ValueError, match=r"must give n tasks.*n=8|must give n tasks"):
+        list(EpisodeChunks(Source(), 8, 0))
