@@ -47,6 +47,11 @@ def check_classes(what: str, labels: np.ndarray, ways: int, ignored: int | None 
         The number of classes.
     ignored : int, optional
         One more number that is allowed.
+
+    Raises
+    ------
+    ValueError
+        If a label is neither such a number nor `ignored`.
     """
     kind = labels.dtype.kind
     whole = kind in "iub" or (kind == "f" and bool((np.floor(labels) == labels).all()))

@@ -74,7 +74,6 @@ REFUSED = [
         "masked arrays",
         "must not be masked",
         targets(lambda y: np.ma.masked_array(y, np.zeros(y.shape, bool))),
-        stackable=False,
     ),
     Awkward(
         "a sparse tensor",
@@ -167,7 +166,7 @@ def stack(batches):
     return tuple(
         {key: np.stack([one[key] for one in part]) for key in part[0]}
         if isinstance(part[0], dict)
-        else np.stack(part)
+        else (np.ma if isinstance(part[-1], np.ma.MaskedArray) else np).stack(part)
         for part in zip(*batches, strict=True)
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from deepchem_meta.engine.progress import Progress
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes
-from deepchem_meta.engine.training import MetaTrainer
+from deepchem_meta.engine.training import MetaTrainer, NotFiniteError
 
 __all__ = ["fit"]
 
@@ -61,7 +61,7 @@ def fit(
     """
     automatic = steps_per_execution == "auto"
     taken = _Taken(trainer, queue)
-    with taken.saved_if_interrupted(save):
+    with taken.saved_if_interrupted(save), progress:
         episodes = queue.take(1)
         on_first(episodes)
         capacity = trainer.capacity(episodes) if automatic else steps_per_execution
@@ -111,7 +111,7 @@ class _Taken:
         """Save the last meta-step taken if an exception ends the loop, and let it go on."""
         try:
             yield
-        except FloatingPointError:
+        except NotFiniteError:
             raise
         except BaseException:
             state, noted = self._noted

@@ -246,7 +246,7 @@ class LearnerModel:
         if hasattr(self.learner, "compute_embedding_and_state"):
             return Embedding(
                 *self.learner.compute_embedding_and_state(
-                    inputs, list(params), training, role=role, key=key
+                    inputs, list(params), training, **self._pass(role, key, adapting)
                 )
             )
         result = self.learner.compute_embedding(inputs, list(params), training)
@@ -305,16 +305,17 @@ class LearnerModel:
         ValueError
             If the loss depends on none of `variables`, or the model writes into them.
         """
-        before = self.values()
-        with unwritten(self.learned_variables), tf.GradientTape() as tape:
-            try:
+        others = [v for v, learn in zip(self.variables, self.learned, strict=True) if not learn]
+        before = [tf.convert_to_tensor(variable) for variable in others]
+        try:
+            with unwritten(self.learned_variables), tf.GradientTape() as tape:
                 tensors = [tf.convert_to_tensor(array) for array in batch]
                 value = loss([_moved_a_little(v) for v in self.values()], tensors)
-            except Exception as error:
-                self._hint_at_dtypes(error, batch)
-                raise
-        for variable, old, learn in zip(self.variables, before, self.learned, strict=True):
-            if not learn:
+        except Exception as error:
+            self._hint_at_dtypes(error, batch)
+            raise
+        finally:
+            for variable, old in zip(others, before, strict=True):
                 variable.assign(old)
         if all(gradient is None for gradient in tape.gradient(value, list(variables))):
             raise ValueError(

@@ -44,7 +44,7 @@ class MetaOptimizer:
     ------
     ValueError
         If the optimizer already serves other variables, or a variable is to be overwritten with its
-        gradient, as those of 8-bit quantization are: there is no sum of such gradients over tasks.
+        gradient, as variables of 8-bit quantization are: such gradients have no sum over tasks.
     """
 
     def __init__(

@@ -205,6 +205,7 @@ class EpisodeQueue:
         self._tasks = tasks
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
         self._ahead: Future | None = None
+        self._away = False  # whether the source may stand elsewhere than at `state`
         #: Where the source stands after the episodes taken last.
         self.state: Any = sampler.state
 
@@ -233,23 +234,24 @@ class EpisodeQueue:
             Where it stands then.
         """
         ahead, self._ahead = self._ahead, None
-        drawn = ahead is not None and not ahead.cancel()
-        if drawn:
+        if ahead is not None and not ahead.cancel():
             ahead.exception()  # waits for it
-        if state is not None and (drawn or steps or state is not self.state):
+            self._away = True
+        if state is not None and (self._away or steps or state is not self.state):
             self._sampler.rewind(state)
             state = self._sampler.sample(steps, self._tasks).state if steps else state
-        self.state = state
+        self.state, self._away = state, False
         return state
 
     def take(self, steps: int) -> Episodes:
         """Return the episodes of the next `steps` meta-steps, those drawn ahead if any were."""
+        self._away = True
         if self._ahead is None:
             episodes = self._sampler.sample(steps, self._tasks)
         else:
-            ahead, self._ahead = self._ahead, None
-            episodes = ahead.result()
-        self.state = episodes.state
+            episodes = self._ahead.result()
+            self._ahead = None
+        self.state, self._away = episodes.state, False
         return episodes
 
     def draw_ahead(self, steps: int) -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 __all__ = ["WritesVariablesError", "check_graph", "note_loss", "unwritten"]
 
 _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd")
-_WRITES = ("Assign", "ResourceScatter", "ResourceApply")
+_WRITES = ("Assign", "ResourceScatter", "ResourceApply", "ResourceStridedSliceAssign")
 _LOSSES = "losses_of_compute_model"
 
 
@@ -44,12 +44,14 @@ def unwritten(learned: Sequence[tf.Variable]) -> Iterator[None]:
         If one of them has another value than before.
     """
     before = [tf.convert_to_tensor(variable) for variable in learned]
-    yield
     changed = []
-    for variable, value in zip(learned, before, strict=True):
-        if not bool(tf.reduce_all((variable == value) | (value != value))):
-            variable.assign(value)
-            changed.append(variable.name)
+    try:
+        yield
+    finally:
+        for variable, value in zip(learned, before, strict=True):
+            if not bool(tf.reduce_all((variable == value) | (value != value))):
+                variable.assign(value)
+                changed.append(variable.name)
     if changed:
         raise WritesVariablesError(changed)
 
@@ -164,7 +166,7 @@ def _effects(body: _Body, library: dict[str, Any]) -> _Effects:
         read_back |= back if name in needed else set()
         if writes:
             for later in (_descendants({name}, order) - {name}) & needed:
-                read_back |= writes & effects[later].read if later in effects else set()
+                read_back |= writes & effects[later].read
     return _Effects(written, read, read_back)
 
 

@@ -305,7 +305,7 @@ def _without_padding(batch: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
         raise TypeError(
             f"y must be one array of numbers. Received: dtype {y.dtype} and shape {y.shape}"
         )
-    w = np.asarray(weights[0], np.float64).ravel() if weights else np.ones(len(y))
+    w = _plain(weights[0]).astype(np.float64).ravel() if weights else np.ones(len(y))
     lengths = {np.shape(array)[:1] for array in (*flatten(x), y, w)}
     if len(lengths) != 1:
         shapes = map_structure(np.shape, x)
@@ -317,6 +317,8 @@ def _without_padding(batch: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
         raise ValueError("y must be finite. Received: NaN or infinity")
     if not np.isfinite(w).all():
         raise ValueError("Sample weights must be finite. Received: NaN or infinity")
+    if (w < 0).any():
+        raise ValueError(f"Sample weights must be at least 0. Received: {w.min()}")
     kept = w > 0
     if not kept.any():
         raise ValueError(

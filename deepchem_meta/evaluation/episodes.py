@@ -78,7 +78,10 @@ class EpisodeChunks:
             episodes = self._check(source.sample(count, rng, **which))
             _check_count(episodes, count)
             rows = np.arange(size) % count
-            yield *tf.nest.map_structure(lambda a, rows=rows: np.asarray(a)[rows], episodes), count
+            yield (
+                *tf.nest.map_structure(lambda a, rows=rows: np.asanyarray(a)[rows], episodes),
+                count,
+            )
 
 
 def _check_count(episodes: Any, count: int) -> None:

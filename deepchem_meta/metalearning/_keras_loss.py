@@ -12,7 +12,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_classes
 from deepchem_meta.metalearning._keras_outputs import ModelOutputs
 
-__all__ = ["OutputLoss", "count_of_weights", "expand_weights"]
+__all__ = ["OutputLoss", "expand_weights", "spread_weights"]
 
 _MEANS = ("sum_over_batch_size", "mean")
 # Of Keras' losses those whose targets are numbers of classes, probabilities, or of a shape that has
@@ -103,10 +103,7 @@ class OutputLoss:
         ):
             if loss is None:
                 continue
-            if loss.reduction in _MEANS:
-                value = _weighted_mean(loss, target, output, weights)
-            else:
-                value = tf.reduce_sum(loss(target, output, sample_weight=weights))
+            value = _reduced(loss, target, output, weights)
             value = value if factor == 1.0 else factor * value
             total = value if total is None else total + tf.cast(value, total.dtype)
         return total
@@ -169,7 +166,58 @@ def expand_weights(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return tf.reshape(weights, tf.concat([tf.shape(weights), tf.ones(axes, tf.int32)], axis=0))
 
 
-def count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
+def spread_weights(weights: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Return sample weights of the shape of the outputs without their last axis."""
+    weights = expand_weights(weights, output)
+    rank = min(weights.shape.rank, output.shape.rank - 1)
+    if rank < 2:
+        return weights
+    shape = tf.concat([tf.shape(weights)[:1], tf.shape(output)[1:rank]], axis=0)
+    return tf.broadcast_to(weights, shape)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    """A function of (targets, outputs) as a Keras loss."""
+
+    def __init__(self, function: Callable, dtype: str):
+        super().__init__(name=getattr(function, "__name__", "loss"), dtype=dtype)
+        self.function = function
+        # Of a `functools.partial` of one of Keras' functions.
+        self.from_logits = getattr(function, "keywords", {}).get("from_logits", False)
+
+    def call(self, y_true, y_pred):
+        losses = tf.convert_to_tensor(self.function(_match_rank(y_true, y_pred), y_pred))
+        if losses.shape.rank == 0:
+            raise ValueError(
+                "A loss that is a function must return a loss for each example, so that sample "
+                f"weights and padding can count. Received: {self.name}, which returns a scalar"
+            )
+        return losses
+
+
+def _reduced(
+    loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor | None
+) -> tf.Tensor:
+    """Return the loss of an output, a scalar; a mean is over all whose weight is not 0."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync  # by which Keras divides a mean
+    scale = replicas if (loss.reduction or "none") not in ("sum", "none") else 1
+    if weights is None:
+        return tf.reduce_sum(loss(target, output)) * scale
+    if _gives_scalar(loss, target, output):
+        raise ValueError(
+            "A loss must be computed for each example where there are sample weights (`axis` of "
+            f"Dice and Tversky says so). Received: {loss.name}, which gives a scalar"
+        )
+    in_mean = loss.reduction in _MEANS
+    weights = expand_weights(weights, output) if in_mean else spread_weights(weights, output)
+    value = tf.reduce_sum(loss(target, output, sample_weight=weights)) * scale
+    if not in_mean:
+        return value
+    mask = getattr(output, "_keras_mask", None)
+    return tf.math.divide_no_nan(value, _count_of_weights(weights, mask, value.dtype))
+
+
+def _count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor:
     """Return which part counts of what Keras takes a mean over.
 
     That is all examples or, where the outputs have a mask, all unmasked steps. Those with a weight
@@ -192,36 +240,10 @@ def count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DType
     return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(counts & mask, dtype)), unmasked)
 
 
-class _FunctionLoss(keras.losses.Loss):
-    """A function of (targets, outputs) as a Keras loss."""
-
-    def __init__(self, function: Callable, dtype: str):
-        super().__init__(name=getattr(function, "__name__", "loss"), dtype=dtype)
-        self.function = function
-        # Of a `functools.partial` of one of Keras' functions.
-        self.from_logits = getattr(function, "keywords", {}).get("from_logits", False)
-
-    def call(self, y_true, y_pred):
-        losses = tf.convert_to_tensor(self.function(_match_rank(y_true, y_pred), y_pred))
-        if losses.shape.rank == 0:
-            raise ValueError(
-                "A loss that is a function must return a loss for each example, so that sample "
-                f"weights and padding can count. Received: {self.name}, which returns a scalar"
-            )
-        return losses
-
-
-def _weighted_mean(
-    loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor, weights: tf.Tensor | None
-) -> tf.Tensor:
-    """Return the mean of the weighted losses over all whose weight is not 0."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync  # by which Keras divides a mean
-    if weights is None:
-        return loss(target, output) * replicas
-    weights = expand_weights(weights, output)
-    value = loss(target, output, sample_weight=weights) * replicas
-    mask = getattr(output, "_keras_mask", None)
-    return tf.math.divide_no_nan(value, count_of_weights(weights, mask, value.dtype))
+def _gives_scalar(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool:
+    """Whether a loss takes a mean over examples by itself, in which padding would count."""
+    target, output = (tf.cast(part, loss.dtype) for part in (target, output))
+    return tf.convert_to_tensor(loss.call(target, output)).shape.rank == 0
 
 
 def _match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
@@ -255,6 +277,7 @@ def _activation(loss: keras.losses.Loss | None, output: tf.Tensor) -> Callable |
 def _name(loss: keras.losses.Loss) -> str | None:
     """Return what Keras calls one of its own losses; None for a user's."""
     function = getattr(loss, "function", getattr(loss, "fn", None))
+    function = getattr(function, "func", function)  # behind a functools.partial
     if not getattr(function or type(loss), "__module__", "").startswith("keras."):
         return None
     return getattr(function, "__name__", loss.name)
@@ -266,7 +289,7 @@ def _fits(loss: keras.losses.Loss, target: tuple, output: Sequence[int | None]) 
     if name is None or name.startswith(_OF_ANY_SHAPE):
         return True
     if name in _OF_CLASSES:
-        return _same(target, output[:-1]) or _same(target, (*output[:-1], 1))
+        return bool(output) and (_same(target, output[:-1]) or _same(target, (*output[:-1], 1)))
     return _same(target, output) or _same((*target, 1), output) or _same(target, (*output, 1))
 
 
@@ -297,5 +320,5 @@ def _check_values(loss: keras.losses.Loss, target: np.ndarray, output: Sequence)
 
 
 def _shape(one: Sequence[int | None]) -> str:
-    """Return the shape of a batch, for that of one example."""
+    """Return the shape of a batch as text, given the shape of one example."""
     return f"({', '.join(['n', *map(str, one)])}{',' if not one else ''})"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from deepchem_meta.metalearning._keras_loss import OutputLoss, expand_weights
+from deepchem_meta.metalearning._keras_loss import OutputLoss, expand_weights, spread_weights
 
 __all__ = ["OutputMetric", "compute_metric", "find_metrics"]
 
@@ -29,7 +29,7 @@ _CURVES = (
     keras.metrics.RecallAtPrecision,
     keras.metrics.KLDivergence,
 )
-_ONE_THRESHOLD = (keras.metrics.BinaryAccuracy, keras.metrics.BinaryIoU)
+_ONE_THRESHOLD = (keras.metrics.BinaryAccuracy, keras.metrics.BinaryIoU, keras.metrics.FBetaScore)
 _TELLS = (
     keras.metrics.AUC,
     keras.metrics.BinaryCrossentropy,
@@ -133,11 +133,9 @@ def compute_metric(
         If it is not a scalar.
     """
     if weights is not None:
-        weights = expand_weights(weights, outputs)
-        if not isinstance(metric, keras.metrics.Mean):  # which spreads them over steps by itself
-            rank = min(weights.shape.rank, outputs.shape.rank - 1)
-            shape = tf.concat([tf.shape(weights)[:1], tf.shape(outputs)[1:rank]], axis=0)
-            weights = tf.broadcast_to(weights, shape) if rank > 1 else weights
+        # A mean spreads them over steps by itself.
+        spread = expand_weights if isinstance(metric, keras.metrics.Mean) else spread_weights
+        weights = spread(weights, outputs)
     state = [tf.convert_to_tensor(value) for value in metric.stateless_reset_state()]
     state = metric.stateless_update_state(state, y, outputs, sample_weight=weights)
     result = tf.convert_to_tensor(metric.stateless_result(state))
@@ -165,8 +163,8 @@ def _try(metric: OutputMetric, targets: Sequence[tf.Tensor], outputs: Any) -> No
 
 def _resolve(metric: Any, y: tf.Tensor, output: tf.Tensor, probabilities: Any) -> tuple:
     """Return the metric as an object, and what makes probabilities of logits for it, or None."""
-    if metric in ("accuracy", "acc"):
-        return _accuracy(y, output, probabilities is not None), None
+    if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
+        return _accuracy(y, output, probabilities is not None, metric), None
     found = _as_metric(metric)
     takes = isinstance(found, _OF_PROBABILITIES) or _is_keras_function(found)
     if probabilities is None or not takes:
@@ -177,7 +175,8 @@ def _resolve(metric: Any, y: tf.Tensor, output: tf.Tensor, probabilities: Any) -
         raise ValueError(
             "A metric of probabilities must not get logits, which the loss is computed from. Give "
             "it by name, or as an object that is made for logits (`from_logits=True`, or "
-            f"`thresholds=0.0`). Received: {found.name}, a {type(found).__name__}"
+            "`thresholds=0.0`), or let the model give probabilities. "
+            f"Received: {found.name}, a {type(found).__name__}"
         )
     return found, None
 
@@ -188,7 +187,8 @@ def _is_for_logits(metric: keras.metrics.Metric) -> bool:
     if isinstance(metric, _TELLS):
         return bool(config.get("from_logits"))
     if isinstance(metric, _THRESHOLDS):
-        return config.get("thresholds") is not None or config.get("top_k") is not None
+        default = config.get("thresholds") in (None, 0.5, [0.5])
+        return not default or config.get("top_k") is not None
     return isinstance(metric, _ONE_THRESHOLD) and config.get("threshold") != 0.5
 
 
@@ -215,7 +215,9 @@ def _as_metric(metric: Any) -> keras.metrics.Metric:
     return found
 
 
-def _accuracy(y: tf.Tensor, output: tf.Tensor, from_logits: bool) -> keras.metrics.Metric:
+def _accuracy(
+    y: tf.Tensor, output: tf.Tensor, from_logits: bool, name: str
+) -> keras.metrics.Metric:
     """Return the accuracy that fits targets and outputs.
 
     Of a single logit it divides the classes at 0, the log-odds of one half, where Keras would at
@@ -223,7 +225,7 @@ def _accuracy(y: tf.Tensor, output: tf.Tensor, from_logits: bool) -> keras.metri
     """
     if output.shape[-1] == 1:
         threshold = 0.0 if from_logits else 0.5
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
+        return keras.metrics.BinaryAccuracy(name=name, threshold=threshold)
     if len(y.shape) < len(output.shape) or y.shape[-1] == 1:
-        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+        return keras.metrics.SparseCategoricalAccuracy(name=name)
+    return keras.metrics.CategoricalAccuracy(name=name)

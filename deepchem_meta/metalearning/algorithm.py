@@ -305,7 +305,7 @@ class MetaAlgorithm(TaskAlgorithm):
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
-        with progress, EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
+        with EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
             state = fitting.fit(
                 self._trainer(),
                 queue,

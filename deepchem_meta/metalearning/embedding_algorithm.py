@@ -278,8 +278,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
     def _check_embedded(self, embedded):
         """Raise ValueError unless there is a target for each embedded example.
 
-        Its value is checked eagerly alone, as for the first batch of all; in a traced function the
-        result of a wrong one is NaN.
+        The targets' values are checked only where the batch is computed eagerly, as the first
+        batch is. In a traced function a wrong target makes the result NaN.
         """
         targets, features = embedded.targets, embedded.features
         lengths = targets.shape[:1], features.shape[:1]

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
+from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
-from deepchem_meta.metalearning._variables import variable_names
+from deepchem_meta.metalearning._variables import choose_variables, variable_names
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import Adam
@@ -84,6 +85,7 @@ class ImplicitMAML(MAML):
         check_absent(options, "first_order", "recompute", reason=reason)
         self._regularization = check_positive("regularization", regularization)
         self._cg_steps = check_count("cg_steps", cg_steps, minimum=1)
+        _check_unbounded(learner, options.get("adapt_variables"))
         super().__init__(
             learner,
             learning_rate,
@@ -95,15 +97,6 @@ class ImplicitMAML(MAML):
             reduction=reduction,
             **options,
         )
-        bound = [
-            i for i, adapts in enumerate(self._adapts) if adapts and i in self._model.constraints
-        ]
-        if bound:
-            raise ValueError(
-                "ImplicitMAML needs variables that adapt without a constraint, since its gradient "
-                "is that of a minimum without bounds. Received: a constraint of "
-                f"{[variable_names(learner)[index] for index in bound]}"
-            )
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
         """Return the support loss with the proximal term.
@@ -177,6 +170,18 @@ class ImplicitMAML(MAML):
         by_fixed = _add(gradients[len(moved) :], -1.0, shifts)
         check_second_derivatives()
         return [*solved, *by_fixed]
+
+
+def _check_unbounded(learner: Any, adapt_variables: Any) -> None:
+    """Raise ValueError if a variable that adapts has a constraint."""
+    adapts = choose_variables(learner, adapt_variables)
+    bound = [index for index in LearnerModel(learner).constraints if adapts[index]]
+    if bound:
+        raise ValueError(
+            "Variables that adapt must have no constraint in ImplicitMAML, whose gradient supposes "
+            "a minimum without bounds; `adapt_variables` chooses others. Received: a constraint of "
+            f"{[variable_names(learner)[index] for index in bound]}"
+        )
 
 
 def second_derivative(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,9 @@ from deepchem_meta.tasks.streams import as_source
 __all__ = ["KerasLearner"]
 
 _SEED = "seed_generator_state"  # what Keras calls the state of a SeedGenerator
+# Layers and `tf.nn.moments` are replaced while a model is called, and batches of a new shape are
+# checked in the thread that draws them.
+_CALLING = threading.RLock()
 _MOST_DRAWS = 4096  # of one SeedGenerator in one pass through the model
 
 
@@ -59,7 +63,7 @@ class KerasLearner(MetaLearner):
         task an element.
     loss_weights : float, or list or dict of float, optional
         What the loss of each output is multiplied by, as in ``keras.Model.compile``.
-    metrics : list of str, callable or keras.metrics.Metric, default ()
+    metrics : list or dict of str, callable or keras.metrics.Metric, default ()
         What `evaluate` reports besides the loss. Of several outputs a list with an entry for each,
         or a dict by their names. Sample weights count. A metric by name that takes probabilities
         ("AUC", "Precision") gets them where the loss takes logits; as an object it must be made
@@ -368,15 +372,25 @@ class KerasLearner(MetaLearner):
         ------
         TypeError, ValueError
             If x, y and sample weights have different numbers of examples; x does not fit the
-            model; y has another shape than the outputs, but for a last axis of 1 as in Keras, or
-            values that the loss has no meaning for; or all sample weights are 0.
+            model; y has another shape than the outputs (a last axis of 1 may be there or not, as in
+            Keras), or values that the loss has no meaning for; or all sample weights are 0.
         """
         self._checks.check(inputs, source, 2 if stacked else 1, targets)
 
     def check_x(self, x: Any, source: str = "`x`") -> None:
-        """Raise ValueError unless the model can be computed on x.
+        """Raise unless the model can be computed on x.
 
-        Parameters are those of `check_batch`.
+        Parameters
+        ----------
+        x : nested structure of numpy.ndarray
+            The model's inputs, the first axis the example.
+        source : str, default "`x`"
+            Where x comes from, for messages.
+
+        Raises
+        ------
+        ValueError
+            If the model cannot be computed on x.
         """
         self._checks.check_x(x, source)
 
@@ -496,7 +510,7 @@ class KerasLearner(MetaLearner):
 
     def _compute_only(self, x: Any) -> Any:
         """Return the model's outputs for some batch, and leave its state alone."""
-        with keras.StatelessScope():
+        with _CALLING, keras.StatelessScope():
             return self._build(tf.nest.map_structure(tf.convert_to_tensor, x))
 
     def _find_embedder(self, layer: str | None) -> keras.Model:
@@ -536,7 +550,7 @@ class KerasLearner(MetaLearner):
         mode = batch_norm_mode(
             self._batch_norms, batch_norm or self.batch_norm, role, weights, quiet or None
         )
-        with exact_moments(), mode, scope:
+        with _CALLING, exact_moments(), mode, scope:
             outputs = model(x, training=training and not quiet)
             losses = model.losses
         after = list(variables)

@@ -61,8 +61,8 @@ class MAMLPlusPlus(MAML):
         BatchNormalization has moving averages, and learned scales and offsets, for each step. They
         do not adapt. For models of a `KerasLearner`.
     cosine_annealing : bool, optional
-        Whether the rate of the default optimizer falls; by default it does. Not to be given beside
-        an `optimizer`.
+        Whether the rate of the default optimizer falls; by default it does. It must not be True
+        where an `optimizer` is given.
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options
@@ -115,10 +115,10 @@ class MAMLPlusPlus(MAML):
         self._norm = StepNorm(learner if with_norm else None, self._steps)
         if cosine_annealing is not None:
             check_flag("cosine_annealing", cosine_annealing)
-            if optimizer is not None:
+            if cosine_annealing and optimizer is not None:
                 raise ValueError(
                     "`cosine_annealing` is for the default optimizer; give another one a schedule "
-                    f"as its rate. Received: cosine_annealing={cosine_annealing} and {optimizer!r}"
+                    f"as its rate. Received: cosine_annealing=True and {optimizer!r}"
                 )
         if optimizer is None:
             falling = keras.optimizers.schedules.CosineDecay(1e-3, total_steps, alpha=0.01)

@@ -35,6 +35,7 @@ def check_queries(queries: Any) -> int | str:
 
 def check_features(x: Any) -> np.ndarray:
     """Return features as a float32 array."""
+    _check_unmasked("x", x)
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise TypeError(
@@ -52,11 +53,22 @@ def check_features(x: Any) -> np.ndarray:
     return x
 
 
+def _check_unmasked(name: str, array: Any) -> None:
+    """Raise TypeError if an array has a mask, which would be lost."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"`{name}` must not be a masked array; in `y` NaN stands for a missing result, as "
+            f"`y.filled(np.nan)` writes it. Received: {name} of shape {array.shape} with a mask"
+        )
+
+
 def check_table(y: Any, w: Any, compounds: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Return results and weights as arrays of shape (compounds, assays), if they have it.
 
     Weights of shape (compounds,) become those of all assays.
     """
+    _check_unmasked("y", y)
+    _check_unmasked("w", w)
     y = np.array(y, float)
     if y.ndim != 2 or len(y) != compounds or y.shape[1] == 0:
         raise ValueError(

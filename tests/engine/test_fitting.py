@@ -30,6 +30,12 @@ class FakeProgress:
         taken = sum(self.calls) + done
         return min(30 - taken % 30, self.remaining - done)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
     def begin(self):
         pass
 
@@ -155,6 +161,20 @@ def test_an_interrupted_run_is_saved_and_goes_on(learner, error, tmp_path):
     for one in (resumed, maml):
         for a, b in zip(values(one.learner), values(whole.learner), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_a_callback_that_fails_at_the_end_leaves_the_last_step(tmp_path):
+    class Fails(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            raise RuntimeError("no mail server")
+
+    maml = plain(Sine, tmp_path)
+    with pytest.raises(RuntimeError, match="no mail server"):
+        maml.fit(4, callbacks=[Fails()])
+    resumed = plain(Sine, tmp_path)
+    resumed.restore()
+    for a, b in zip(values(resumed.learner), values(maml.learner), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_run_that_is_interrupted_at_once_saves_nothing(tmp_path):

@@ -93,6 +93,28 @@ def test_what_was_drawn_for_nothing_is_given_back():
     assert learner.get_state() == other.get_state()
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_source_that_fails_is_put_back(ahead):
+    learner, other = ResumableSine(), ResumableSine()
+    with EpisodeQueue(LearnerSampler(LearnerModel(learner)), tasks=2) as queue:
+        queue.take(3)
+        draws = iter(range(5))
+        draw = learner.get_batch
+
+        def fail():
+            if next(draws, None) is None:
+                raise OSError("gone")
+            return draw()
+
+        learner.get_batch = fail
+        if ahead:
+            queue.draw_ahead(4)
+        with pytest.raises(OSError, match="gone"):
+            queue.take(4)
+    LearnerSampler(LearnerModel(other)).sample(3, 2)
+    assert learner.get_state() == other.get_state()
+
+
 def test_layouts_of_tasks_and_steps():
     def part(*sizes):
         return (tuple(np.zeros((size, 2), np.float32) for size in sizes),)

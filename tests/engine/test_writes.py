@@ -198,6 +198,18 @@ def test_what_was_written_eagerly_is_put_back():
     assert float(w) == 2.0
 
 
+def test_what_was_written_before_an_exception_is_put_back():
+    def fails(learner, value, target):
+        learner.v.assign(value)
+        learner.count.assign_add(1)
+        raise OSError("gone")
+
+    learner = Writer(fails)
+    with pytest.raises(OSError, match="gone"):
+        MAML(learner, 0.1).fit(1)
+    assert float(learner.v) == 1.0 and int(learner.count) == 0
+
+
 def test_functions_that_run_eagerly_are_watched():
     v = tf.Variable(1.0)
 

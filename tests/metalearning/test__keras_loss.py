@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -146,6 +148,38 @@ def test_no_loss():
 def test_targets_without_a_meaning(loss, y, outputs, message):
     with pytest.raises(ValueError, match=message):
         OutputLoss(loss, tf.zeros(outputs)).check(np.asarray(y), [outputs[1:]])
+
+
+@pytest.mark.parametrize("loss", [keras.losses.Dice(), keras.losses.Tversky()])
+def test_losses_that_take_the_mean_themselves_know_no_padding(loss):
+    y = tf.constant([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    found = OutputLoss(loss, y)
+    assert float(found(y, 0.5 * y, None)) == pytest.approx(float(loss(y, 0.5 * y)))
+    with pytest.raises(ValueError, match="for each example where there are sample weights"):
+        found(y, 0.5 * y, WEIGHTS)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("times", [3, 5])
+def test_weights_of_sequences_in_other_reductions(reduction, times):
+    rng = np.random.default_rng(0)
+    y, outputs = (tf.constant(rng.normal(size=(3, times, 2)), tf.float32) for _ in range(2))
+    squares = np.mean((y - outputs) ** 2, axis=2).sum(axis=1)
+    expected = (squares * WEIGHTS).numpy().sum()
+    if reduction == "mean_with_sample_weight":
+        expected /= times * WEIGHTS.numpy().sum()
+    loss = keras.losses.MeanSquaredError(reduction)
+    assert float(OutputLoss(loss, outputs)(y, outputs, WEIGHTS)) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_a_part_of_one_of_keras_functions_is_one_of_them():
+    loss = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
+    found = OutputLoss(loss, tf.zeros((3, 2)))
+    assert found.probabilities == [tf.sigmoid]
+    with pytest.raises(ValueError, match="must be 0, 1, or probabilities"):
+        found.check(np.full((3, 2), 2.0), [(2,)])
 
 
 def test_one_hot_targets_where_class_numbers_are_meant():

@@ -38,6 +38,13 @@ def test_accuracy_of_one_output_divides_at_one_half_or_at_its_log_odds(from_logi
     assert float(metric([y], outputs, None)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["acc", "Accuracy", "accuracy"])
+def test_accuracy_by_any_of_its_names(name):
+    (metric,) = find([name], loss="binary_crossentropy")
+    assert metric.name == name
+    assert float(metric([Y], OUTPUTS, None)) == 1.0
+
+
 def test_metrics_have_the_name_they_are_given_by():
     given = ["mae", keras.metrics.mean_squared_error, keras.metrics.AUC(name="auc")]
     assert [metric.name for metric in find(given)] == [
@@ -92,6 +99,8 @@ def test_metrics_of_probabilities_of_many_classes():
         keras.metrics.BinaryAccuracy(),
         keras.metrics.SensitivityAtSpecificity(0.5),
         keras.metrics.binary_crossentropy,
+        keras.metrics.F1Score("macro", threshold=0.5),
+        keras.metrics.Precision(thresholds=0.5),
     ],
 )
 def test_metrics_as_objects_must_be_made_for_logits(metric):

@@ -10,6 +10,7 @@ from keras import layers
 from keras_models import WithTraining
 
 from deepchem_meta import metalearning
+from deepchem_meta import tasks as dc_tasks
 from deepchem_meta.metalearning import KerasLearner
 from deepchem_meta.metalearning.keras_learner import _seeds
 from deepchem_meta.tasks import SinusoidTasks
@@ -577,6 +578,22 @@ def dropping(**options):
     hidden = [layers.Dense(16, "tanh"), layers.Dropout(0.5), layers.GaussianNoise(0.5)]
     model = keras.Sequential([*hidden, layers.Dense(1)])
     return KerasLearner(model, "mse", SINES, **options)
+
+
+def test_adaptation_of_a_head_does_not_drop():
+    labels = np.arange(60) % 6
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    tasks = dc_tasks.FewShotClassificationTasks(x, labels, ways=3, queries=2)
+    found = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([layers.Dense(8, "tanh"), layers.Dropout(0.5), layers.Dense(3)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        learner = KerasLearner(model, loss, tasks)
+        options = {"task_execution": "looped", "jit_compile": False, "seed": seed}
+        adapted = metalearning.ProtoMAML(learner, 0.1, 3, **options).adapt(one_task(tasks)[0])
+        found.append(adapted.predict(x[:5]))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("algorithm", [MAML, metalearning.Reptile, metalearning.MAMLPlusPlus])

@@ -65,8 +65,6 @@ def evaluated(model, x, y, weights, keras_y=None, **options):
     learner = KerasLearner(model, options.pop("loss"), source, **options)
     maml = MAML(learner, 0.01, task_execution="looped", jit_compile=False)
     found = maml.evaluate(source, n_tasks=1, optimization_steps=(0,)).mean
-    loss, _ = maml.adapt(source.batch, 0).predict_on_batch(source.batch)
-    assert float(loss) == pytest.approx(expected["loss"], rel=1e-5)
     return expected, {name: float(value[0]) for name, value in found.items()}
 
 
@@ -235,7 +233,7 @@ def sequences(mask, loss="mse"):
         pytest.param("binary_crossentropy", ["binary_accuracy"], marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("steps", [3, 5])  # of which one is the number of examples
+@pytest.mark.parametrize("steps", [pytest.param(3, marks=pytest.mark.slow), EXAMPLES])
 def test_a_padded_task_of_sequences_is_the_unpadded_one(mask, loss, metrics, steps):
     """Loss, metrics and meta-gradient, against Keras and the task without its padding."""
     rng = np.random.default_rng(0)

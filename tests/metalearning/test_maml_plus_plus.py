@@ -176,9 +176,9 @@ def test_a_variable_as_rate():
 
 
 def test_cosine_annealing_is_of_the_default_optimizer():
-    for value in (True, False):
-        with pytest.raises(ValueError, match="is for the default optimizer.*Received"):
-            MAMLPlusPlus(Quadratic(), optimizer=keras.optimizers.SGD(), cosine_annealing=value)
+    with pytest.raises(ValueError, match="is for the default optimizer.*Received"):
+        MAMLPlusPlus(Quadratic(), optimizer=keras.optimizers.SGD(), cosine_annealing=True)
+    MAMLPlusPlus(Quadratic(), optimizer=keras.optimizers.SGD(), cosine_annealing=False)
     for optimizer in (None, keras.optimizers.SGD()):
         with pytest.raises(TypeError, match="must be True or False"):
             MAMLPlusPlus(Quadratic(), optimizer=optimizer, cosine_annealing="yes")

@@ -113,7 +113,7 @@ def test_constraints_hold_while_adapting():
 
 def test_the_implicit_gradient_knows_no_constraints():
     learner = dc.metalearning.KerasLearner(make_model(), "mse", Same())
-    with pytest.raises(ValueError, match="without a constraint.*kernel"):
+    with pytest.raises(ValueError, match="must have no constraint in ImplicitMAML.*kernel"):
         dc.metalearning.ImplicitMAML(learner)
     dc.metalearning.ImplicitMAML(learner, adapt_variables=learner.model.layers[1])
 

@@ -453,3 +453,15 @@ def test_what_was_left_out_stays_known():
     tasks = make(y=y, drop_small=True)
     for part in (*tasks.split(2), tasks.replace(shots=2), tasks.take(np.arange(110))):
         assert part.dropped == {"assay_5": {"inactive": 0, "active": 120}}
+
+
+@pytest.mark.parametrize("name", ["x", "y", "w"])
+def test_masks_are_not_lost(name):
+    table = {
+        "x": np.ones((4, 2)),
+        "y": np.array([[0.0], [1.0], [0.0], [1.0]]),
+        "w": np.ones((4, 1)),
+    }
+    table[name] = np.ma.masked_array(table[name], table[name] > 2)
+    with pytest.raises(TypeError, match=f"`{name}` must not be a masked array.*NaN"):
+        AssayTasks(**table, shots=1, queries=1)
