@@ -1,10 +1,10 @@
-"""Draws without replacement, for many sets at once."""
+"""Draws without replacement, for many sets at once, and draws in rounds."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["draw_distinct"]
+__all__ = ["draw_distinct", "draw_rounds"]
 
 
 def draw_distinct(
@@ -45,3 +45,22 @@ def draw_distinct(
         drawn[i] = np.where(active, np.where(taken, last, number), -1)
     keys = np.where(drawn < 0, 2.0, rng.random(drawn.shape))
     return np.take_along_axis(drawn, keys.argsort(axis=0), axis=0).T
+
+
+def draw_rounds(total: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `n` of the numbers 0 to `total` - 1 in rounds.
+
+    Each round has every number once, in random order, so that all occur equally often, to within
+    one.
+
+    Parameters
+    ----------
+    total, n : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    int64 array of shape (n,)
+    """
+    rounds = np.tile(np.arange(total), (-(-n // total), 1))
+    return rng.permuted(rounds, axis=1).reshape(-1)[:n]

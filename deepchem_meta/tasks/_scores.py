@@ -1,4 +1,4 @@
-"""How well the compounds of an assay are predicted: scikit-learn's metrics on one task."""
+"""How well the examples of a task are predicted, by scikit-learn's metrics."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ def average_precision(y_true: Any, y_pred: Any, sample_weight: Any = None) -> fl
 
 
 def r2(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-    """Return the coefficient of determination, of the examples of weight above 0."""
+    """Return the coefficient of determination, of the examples of weight above 0.
+
+    Of several outputs it is the mean over outputs.
+    """
     return _score("r2_score", y_true, y_pred, sample_weight)
 
 
 def rmse(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-    """Return the root of the mean squared error, of the examples of weight above 0."""
+    """Return the root of the mean squared error, of the examples of weight above 0.
+
+    Of several outputs the mean is over examples and outputs.
+    """
     return float(np.sqrt(_score("mean_squared_error", y_true, y_pred, sample_weight)))
 
 
@@ -41,12 +47,15 @@ REGRESSION_SCORES: dict[str, Callable[..., float]] = {"r2": r2, "rmse": rmse}
 def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: bool = False) -> float:
     metric = getattr(_sklearn_metrics(), name)
     y_true, y_pred = (np.asarray(array) for array in (y_true, y_pred))
+    if classes and y_pred.size == 2 * y_true.size and y_pred.shape[-1] == 2:
+        y_pred = y_pred[..., 1] - y_pred[..., 0]  # of two logits it is the log-odds
     if y_true.size != y_pred.size:
         raise ValueError(
             "`y_true` and `y_pred` must have one value for each example. "
             f"Received: shapes {y_true.shape} and {y_pred.shape}"
         )
-    y_true, y_pred = y_true.ravel(), y_pred.ravel()
+    if y_true.shape != y_pred.shape or y_true.ndim != 2 or y_true.shape[1] == 1:
+        y_true, y_pred = y_true.ravel(), y_pred.ravel()
     if sample_weight is not None:
         kept = np.asarray(sample_weight).ravel() > 0
         y_true, y_pred = y_true[kept], y_pred[kept]

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,7 @@ def read_cells(path: Path, column: str, encoding: str | None, delimiter: str | N
         text = _decode(path, file.read(), encoding)
     records = _records(path, text, delimiter or _recognise(text, column))
     columns = [name.strip() for name in next(records, (1, []))[1]]
-    twice = {name: None for name in columns if name and columns.count(name) > 1}
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
     if twice:
         raise ValueError(
             f"{path}: no two columns may have the same name. "

@@ -24,6 +24,7 @@ from deepchem_meta.tasks._assay_checks import (
 )
 from deepchem_meta.tasks._assay_index import AssayIndex
 from deepchem_meta.tasks._assay_reading import AssayReading
+from deepchem_meta.tasks._drawing import draw_rounds
 from deepchem_meta.tasks._duplicates import merge_rows, number_molecules
 from deepchem_meta.tasks._molecule_tables import DroppedRow
 from deepchem_meta.tasks._scores import CLASSIFICATION_SCORES, REGRESSION_SCORES
@@ -240,7 +241,7 @@ class AssayTasks(AssayReading):
         """
         n = check_draw(n, rng)
         if assays is None:
-            which = self._in_rounds(n, rng)
+            which = draw_rounds(len(self.names), n, rng)
         else:
             which = check_places(assays, n, len(self.names))
         support, query = self._index.draw(which, rng)
@@ -411,10 +412,6 @@ class AssayTasks(AssayReading):
         self.y = self.y[:, ~bad]
         self.w = None if self.w is None else self.w[:, ~bad]
         self._index_assays()
-
-    def _in_rounds(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        rounds = np.tile(np.arange(len(self.names)), (-(-n // len(self.names)), 1))
-        return rng.permuted(rounds, axis=1).reshape(-1)[:n]
 
     def _batch(self, rows: np.ndarray, which: np.ndarray, there: np.ndarray) -> tuple:
         """Return the compounds of `rows` with results and weights; padding is not `there`."""

@@ -15,12 +15,14 @@ from deepchem_meta.tasks._arguments import (
     held_out,
     listed,
 )
+from deepchem_meta.tasks._directory_reading import DirectoryReading
 from deepchem_meta.tasks._drawing import draw_distinct
+from deepchem_meta.tasks._labels import check_labels, label_names
 
 __all__ = ["FewShotClassificationTasks"]
 
 
-class FewShotClassificationTasks:
+class FewShotClassificationTasks(DirectoryReading):
     """Tasks of a few classes each, drawn from many: N-way K-shot episodes.
 
     A task has `ways` different classes, which it numbers anew at random, and of each of them
@@ -32,8 +34,8 @@ class FewShotClassificationTasks:
         The examples: an array, a memory map, an h5py dataset, or any object with a length that is
         indexed by a sorted array of integers. Such objects are read for the examples of a call,
         never as a whole. The dtype stays as it is.
-    labels : int array of shape (examples,)
-        The examples' classes, any integers.
+    labels : array of shape (examples,)
+        The examples' classes, any integers or strings.
     ways : int, default 5
         Classes of a task.
     shots : int, default 1
@@ -49,7 +51,7 @@ class FewShotClassificationTasks:
     Raises
     ------
     TypeError
-        If labels are not integers, or an argument has the wrong type.
+        If labels are neither integers nor strings, or an argument has the wrong type.
     ValueError
         If x and labels differ in length, there are fewer classes than `ways`, a class has fewer
         examples than ``shots + queries``, x has NaN or infinite values, or images are not square.
@@ -98,6 +100,7 @@ class FewShotClassificationTasks:
         self.shots = check_count("shots", shots, minimum=1)
         self.queries = check_count("queries", queries, minimum=1)
         self.rotations = check_flag("rotations", rotations)
+        self._unit_range = False  # whether x is uint8 and tasks are float32 in [0, 1]
         labels = _check_labels(self.x, labels)
         if self.rotations:
             _check_square(self.x)
@@ -115,6 +118,11 @@ class FewShotClassificationTasks:
         """The number of classes, each rotation counted."""
         return len(self._labels) * (4 if self.rotations else 1)
 
+    @property
+    def class_names(self) -> list[str]:
+        """The labels as text, in sorted order, without regard to rotations."""
+        return label_names(self._labels)
+
     def sample(self, n: int, rng: np.random.Generator) -> tuple:
         """Draw `n` tasks.
 
@@ -128,8 +136,9 @@ class FewShotClassificationTasks:
         Returns
         -------
         support : tuple of arrays
-            x of shape (n, ways * shots, ...) and its dtype, and y, int32, of shape
-            (n, ways * shots), the classes' numbers in the task, 0 to ways - 1, in order.
+            x of shape (n, ways * shots, ...) and its dtype, or that of `from_directory`, and y,
+            int32, of shape (n, ways * shots), the classes' numbers in the task, 0 to ways - 1, in
+            order.
         query : tuple of arrays
             x of shape (n, ways * queries, ...) and y of shape (n, ways * queries).
 
@@ -149,7 +158,7 @@ class FewShotClassificationTasks:
         return self._batch(support, turns), self._batch(query, turns)
 
     def split(
-        self, test: Sequence[int] | float, *, seed: int = 0
+        self, test: Sequence[int] | Sequence[str] | float, *, seed: int = 0
     ) -> tuple[FewShotClassificationTasks, FewShotClassificationTasks]:
         """Split the classes into those to train on and those to test on.
 
@@ -157,7 +166,7 @@ class FewShotClassificationTasks:
 
         Parameters
         ----------
-        test : list of int, float, or int
+        test : list of int or str, float, or int
             The labels of the classes to test on, or which fraction of the classes, or how many.
         seed : int, default 0
             Chooses the classes, where `test` does not name them.
@@ -172,13 +181,14 @@ class FewShotClassificationTasks:
             If a label is not there, or a part has fewer classes than `ways`.
         """
         if isinstance(test, (list, tuple, set, np.ndarray)):
-            wanted = np.unique(np.asarray(list(test)))
-            unknown = np.setdiff1d(wanted, self._labels)
-            if unknown.size or not wanted.size:
+            wanted = {*(test.tolist() if isinstance(test, np.ndarray) else test)}
+            unknown = sorted(wanted - {*self._labels.tolist()}, key=str)
+            if unknown or not wanted:
                 raise ValueError(
                     "`test` must name at least one class, and only labels that there are. "
                     f"Received: {listed(unknown) or 'none'}"
                 )
+            wanted = np.array([*wanted], self._labels.dtype)
             in_test = np.isin(self._labels, wanted)
         else:
             count = held_out(test, len(self._labels), "labels")
@@ -249,6 +259,9 @@ class FewShotClassificationTasks:
             for quarters in (1, 2, 3):
                 turned = turns == quarters
                 x[turned] = np.rot90(x[turned], quarters, axes=(1, 2))
+        if self._unit_range:
+            x = x.astype(np.float32)
+            x /= np.float32(255)
         y = np.tile(np.repeat(np.arange(ways, dtype=np.int32), size), (n, 1))
         return x.reshape(n, ways * size, *x.shape[1:]), y
 
@@ -268,13 +281,7 @@ def _in_memory(x: Any) -> bool:
 
 def _check_labels(x: Any, labels: Any) -> np.ndarray:
     """Return the labels as an array, one for each example of `x`."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise TypeError(
-            "`labels` must be a one-dimensional array of integers "
-            "(np.unique(names, return_inverse=True)[1] makes integers of names). "
-            f"Received: dtype {labels.dtype} and shape {labels.shape}"
-        )
+    labels = check_labels("labels", labels, floats=False)
     if not hasattr(x, "__getitem__") or not (hasattr(x, "shape") or hasattr(x, "__len__")):
         raise TypeError(
             "`x` must be an array, or an object with a length that is indexed by arrays of "

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from deepchem_meta.tasks._drawing import draw_distinct
+from deepchem_meta.tasks._drawing import draw_distinct, draw_rounds
 
 
 def test_distinct_and_in_range():
@@ -32,3 +32,13 @@ def test_all_and_none():
     everything = draw_distinct(np.array([4, 4]), 4, rng)
     np.testing.assert_array_equal(np.sort(everything, axis=1), [[0, 1, 2, 3]] * 2)
     assert draw_distinct(np.array([4, 4]), 0, rng).shape == (2, 0)
+
+
+def test_rounds():
+    drawn = draw_rounds(4, 4 * 600 + 3, np.random.default_rng(0))
+    rounds = drawn[:-3].reshape(600, 4)
+    np.testing.assert_array_equal(np.sort(rounds, axis=1), [range(4)] * 600)
+    assert len(set(drawn[-3:])) == 3
+    orders, observed = np.unique(rounds, axis=0, return_counts=True)
+    # Chi-square with 23 degrees of freedom: above 50 once in a thousand.
+    assert len(orders) == 24 and ((observed - 25) ** 2 / 25).sum() < 50

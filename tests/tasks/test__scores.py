@@ -35,6 +35,22 @@ class TestScores:
         assert REGRESSION_SCORES["rmse"](y, p, weight) == pytest.approx((1.25 / 3) ** 0.5)
         assert REGRESSION_SCORES["r2"](y, p, weight) == pytest.approx(1 - 1.25 / 2)
 
+    def test_two_outputs_of_two_classes(self):
+        logits = np.stack([3.0 - P, 3.0 + P], axis=1)
+        for name, score in CLASSIFICATION_SCORES.items():
+            expected = score(Y, P, WEIGHT)
+            assert score(Y, logits, WEIGHT) == pytest.approx(expected), name
+            assert score(Y[:, None], logits, WEIGHT) == pytest.approx(expected), name
+
+    def test_several_outputs(self):
+        rng = np.random.default_rng(0)
+        y, p = rng.normal(size=(2, 9, 3)) * [1, 10, 100]
+        weight = np.arange(9) > 1
+        each = [REGRESSION_SCORES["r2"](y[2:, k], p[2:, k]) for k in range(3)]
+        assert REGRESSION_SCORES["r2"](y, p, weight) == pytest.approx(np.mean(each))
+        expected = np.mean((y[2:] - p[2:]) ** 2) ** 0.5
+        assert REGRESSION_SCORES["rmse"](y, p, weight) == pytest.approx(expected)
+
     def test_bad_arguments(self):
         with pytest.raises(ValueError, match="active and inactive"):
             CLASSIFICATION_SCORES["roc_auc"](np.ones(3), np.ones(3))

@@ -128,6 +128,32 @@ def test_split_by_labels():
         assert set(LABELS[x.ravel()]) == labels
 
 
+WORDS = np.array([f"c{label:+d}" for label in LABELS])
+
+
+@pytest.mark.parametrize("labels", [WORDS, WORDS.astype(object), WORDS.tolist()])
+def test_labels_that_are_words(labels):
+    tasks = make(labels=labels)
+    assert tasks.class_names == ["c+11", "c+30", "c+4", "c+7", "c+9", "c-2"]
+    support, query = tasks.sample(50, np.random.default_rng(0))
+    for (x, y), size in ((support, 1), (query, 4)):
+        assert y.dtype == np.int32
+        words = WORDS[x[..., 0]].reshape(50, 3, size)
+        assert (words == words[..., :1]).all()  # a class a target
+        assert all(len(set(task)) == 3 for task in words[..., 0].tolist())
+    train, test = tasks.replace(ways=2).split(["c-2", "c+7"])
+    assert test.class_names == ["c+7", "c-2"] and not {*train.class_names} & {*test.class_names}
+    assert set(WORDS[test.sample(20, np.random.default_rng(0))[0][0].ravel()]) == {"c+7", "c-2"}
+    train, test = tasks.replace(ways=2).split(0.5)
+    assert sorted(train.class_names + test.class_names) == tasks.class_names
+
+
+def test_class_names_of_integers():
+    assert make().class_names == ["-2", "4", "7", "9", "11", "30"]
+    images = np.zeros((58, 2, 2, 1), np.uint8)
+    assert make(images, rotations=True).class_names == ["-2", "4", "7", "9", "11", "30"]
+
+
 def test_split_by_fraction_and_number():
     tasks = make(ways=2)
     parts = [tasks.split(test, seed=seed)[1] for test, seed in [(0.5, 0), (3, 0), (0.5, 1)]]
@@ -169,6 +195,12 @@ def test_replace():
         (lambda: make(rotations=True), ValueError, r"size, size.*shape \(58, 1\)"),
         (lambda: make(np.zeros((58, 2, 3, 1)), rotations=True), ValueError, "size, size"),
         (lambda: make(np.where(ROWS == 3, np.nan, 1.0)), ValueError, "1 of 58 .* rows 3$"),
+        (lambda: make(labels=["", *WORDS[1:]]), ValueError, "`labels` .* 1 of 58 None, NaN or bl"),
+        (lambda: make(labels=[3, *WORDS[1:]]), TypeError, "integers or strings"),
+        (lambda: make(labels=WORDS, queries=9), ValueError, r": c\+11 \(9\), "),
+        (lambda: make(labels=WORDS).split(["c+7", "c"]), ValueError, "Received: c$"),
+        (lambda: make(labels=WORDS).split([7]), ValueError, "Received: 7$"),
+        (lambda: make().split(["7"]), ValueError, "Received: 7$"),
         (lambda: make().split([7, 8]), ValueError, "Received: 8$"),
         (lambda: make().split([]), ValueError, "at least one class"),
         (lambda: make().split([7]), ValueError, "ways=3, and 1 classes"),
