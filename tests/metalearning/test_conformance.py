@@ -300,3 +300,15 @@ def test_two_replicas_are_one():
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_another_algorithm_is_another_class_in_the_place_of_maml(name):
+    """With the arguments of README.md's example: without the rate, or with a list of rates."""
+    kind, learner = getattr(metalearning, name), keras_learner(name)
+    rate = {"ProtoNet": (), "MatchingNet": (), "RidgeRegressionHead": (), "FineTuning": ([0.01],)}
+    options = {"meta_batch_size": 25, "optimizer": keras.optimizers.Adam(3e-3), "seed": 0}
+    assert kind(learner, *rate.get(name, (0.01,)), **options).meta_batch_size == 25
+    if rate.get(name) == ():
+        with pytest.raises(TypeError, match="`meta_batch_size`"):
+            kind(learner, 0.01)
