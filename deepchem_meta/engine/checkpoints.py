@@ -132,6 +132,11 @@ class CheckpointStore:
         manager = tf.train.CheckpointManager(self._checkpoint, self._model_dir, max_to_keep)
         return manager.save(checkpoint_number=number)
 
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether there is any checkpoint in the folder."""
+        return bool(self._paths())
+
     def sampling(self) -> Any:
         """Return what the newest readable checkpoint holds as `sampling`, None without any."""
         if not self._paths():

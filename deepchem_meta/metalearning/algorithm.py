@@ -182,6 +182,11 @@ class MetaAlgorithm(TaskAlgorithm):
         return self._model_dir
 
     @property
+    def step(self) -> int:
+        """Meta-steps taken so far, those before the checkpoint that was restored included."""
+        return int(self._meta_optimizer.step)
+
+    @property
     def optimization_steps(self) -> int:
         """Steps of adaptation to each task in `fit`. An int of at least 0."""
         return self._optimization_steps
@@ -214,7 +219,7 @@ class MetaAlgorithm(TaskAlgorithm):
         steps: int,
         max_checkpoints_to_keep: int = 5,
         checkpoint_interval: float = 600,
-        restore: bool = False,
+        restore: bool | str = False,
         *,
         steps_per_execution: int | str = "auto",
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
@@ -239,8 +244,11 @@ class MetaAlgorithm(TaskAlgorithm):
             Older checkpoints are deleted.
         checkpoint_interval : float, default 600
             Seconds between checkpoints. There is always one after the last step.
-        restore : bool, default False
-            Go on from the newest checkpoint in `model_dir`.
+        restore : bool or "auto", default False
+            Go on from the newest checkpoint in `model_dir`, for `steps` more meta-steps. With
+            "auto" a run goes on if there is a checkpoint and starts afresh if there is none, and
+            `steps` counts from the first meta-step of the run: the same call can be repeated until
+            the run is done.
         steps_per_execution : int or "auto", default "auto"
             Meta-steps in one call of the compiled function. It changes the speed only. With
             "auto" a call takes up to 200 steps and about a quarter of a second, and batches are
@@ -290,6 +298,9 @@ class MetaAlgorithm(TaskAlgorithm):
         checkpoint of the last meta-step taken is saved before the exception goes on.
         """
         steps = check_count("steps", steps)
+        check_option("restore", restore, (False, True, "auto"))
+        whole_run = restore == "auto"
+        restore = self._store.has_checkpoints if whole_run else restore
         keep = check_count("max_checkpoints_to_keep", max_checkpoints_to_keep, minimum=1)
         interval = check_seconds("checkpoint_interval", checkpoint_interval)
         if steps_per_execution != "auto":
@@ -299,6 +310,8 @@ class MetaAlgorithm(TaskAlgorithm):
         validate = self._validator(validation, validation_tasks, save_best, restore)
         if restore:
             self.restore()
+        if whole_run:
+            steps = max(0, steps - self.step)
         self._model.check_variables()
         self._meta_optimizer.synchronize()
         proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)

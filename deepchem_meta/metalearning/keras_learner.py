@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import warnings
 from collections.abc import Sequence
@@ -500,7 +501,8 @@ class KerasLearner(MetaLearner):
         try:
             return self.model(x, training=False)
         except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras prints parts in bold
+            lines = [line.strip() for line in plain.splitlines() if line.strip()]
             # Keras' own first line says in which layer, the next one why.
             reason = " ".join(lines[:2])
             raise ValueError(

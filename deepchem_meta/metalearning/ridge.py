@@ -62,8 +62,9 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
     -----
     Sample weights count as in scikit-learn's `Ridge`. The paper's head has no intercept.
 
-    The smaller of the two systems is solved: of 100 examples with 8 features in float32, the larger
-    one is off by 5e-3 at a :math:`\lambda` of 1e-4, and the smaller one by 1e-5.
+    The smaller of the two systems is solved. With 100 examples of 8 features in float32 and a
+    :math:`\lambda` of 1e-4, the larger one gave weights that were off by 1e-2, and the smaller one
+    by 6e-7.
     """
 
     adapts_in_steps = False

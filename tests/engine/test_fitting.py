@@ -163,6 +163,34 @@ def test_an_interrupted_run_is_saved_and_goes_on(learner, error, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("learner", [ResumableSine, ManySines])
+def test_the_same_call_repeated_until_the_run_is_done(learner, tmp_path):
+    whole = plain(learner, tmp_path / "whole")
+    whole.fit(60, steps_per_execution=7, restore="auto")  # in an empty folder it starts afresh
+    assert whole.step == 60
+    starts = []
+    for when in (3, 2, 4, None):
+        maml = plain(learner, tmp_path / "parts")
+        callbacks = [] if when is None else [Interrupts(KeyboardInterrupt, when)]
+        try:
+            maml.fit(60, steps_per_execution=7, restore="auto", callbacks=callbacks)
+        except KeyboardInterrupt:
+            assert when is not None
+        starts.append(maml.step)
+    assert starts == sorted(starts) and 0 < starts[0] < starts[-1] == 60
+    for a, b in zip(values(maml.learner), values(whole.learner), strict=True):
+        np.testing.assert_array_equal(a, b)
+    done = plain(learner, tmp_path / "parts")
+    assert done.fit(60, restore="auto").history == {}
+    assert done.step == 60
+
+
+@pytest.mark.parametrize("restore", ["False", "true", None, 2])
+def test_restore_is_one_of_three(restore, tmp_path):
+    with pytest.raises(ValueError, match="`restore` must be one of"):
+        plain(Sine, tmp_path).fit(1, restore=restore)
+
+
 def test_a_callback_that_fails_at_the_end_leaves_the_last_step(tmp_path):
     class Fails(keras.callbacks.Callback):
         def on_train_end(self, logs=None):
