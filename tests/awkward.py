@@ -81,6 +81,7 @@ REFUSED = [
         lambda x, y: (tf.sparse.from_dense(x), y),
         stackable=False,
     ),
+    Awkward("complex numbers", "must be real", lambda x, y: (x * (1 + 1j), y)),
     Awkward("no examples", "must not be empty", lambda x, y: (x[:0], y[:0])),
     Awkward(
         "too few sample weights",

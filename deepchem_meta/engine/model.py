@@ -213,7 +213,8 @@ class LearnerModel:
             result = self.learner.compute_model(inputs, list(params), training)
             loss, outputs = _pair("compute_model", "(loss, outputs)", result)
         loss = _scalar("compute_model", loss)
-        note_loss(loss)
+        if training:
+            note_loss(loss)
         return loss, outputs, list(params)
 
     def support_loss(

@@ -99,8 +99,8 @@ class LearnerSampler:
         with tf.GradientTape() as tape:
             for _ in range(steps * tasks):
                 learner.select_task()
-                support.append(read(learner.get_batch()))
-                query.append(read(learner.get_batch()))
+                for batches in (support, query):  # copied, since a learner may use its arrays again
+                    batches.append(tuple(map(np.array, read(learner.get_batch()))))
         watched = {id(variable) for variable in tape.watched_variables()}
         reads = any(id(variable) in watched for variable in self._model.variables)
         columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
@@ -178,7 +178,8 @@ class TaskSampler:
                     f"Received: {type(drawn).__name__}"
                 )
             read = functools.partial(self._model.read, source="sample_tasks(n, rng)", stacked=True)
-            batches = tuple(read(batch) for batch in drawn)
+            # Copied, since a source may use its arrays again.
+            batches = tuple(tuple(map(np.array, read(batch))) for batch in drawn)
             for array in (array for batch in batches for array in batch):
                 if array.shape[:1] != (self._BLOCK * tasks,):
                     raise ValueError(

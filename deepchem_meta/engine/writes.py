@@ -12,6 +12,7 @@ __all__ = ["WritesVariablesError", "check_graph", "note_loss", "unwritten"]
 
 _READS = ("ReadVariableOp", "ResourceGather", "ResourceGatherNd")
 _WRITES = ("Assign", "ResourceScatter", "ResourceApply", "ResourceStridedSliceAssign")
+_LOOPS = ("While", "StatelessWhile")
 _LOSSES = "losses_of_compute_model"
 
 
@@ -57,7 +58,10 @@ def unwritten(learned: Sequence[tf.Variable]) -> Iterator[None]:
 
 
 def check_graph(
-    function: tf.types.experimental.ConcreteFunction, learned: Sequence[tf.Variable]
+    function: tf.types.experimental.ConcreteFunction,
+    learned: Sequence[tf.Variable],
+    *,
+    results: bool = True,
 ) -> None:
     """Raise if a traced function writes what depends on learned variables, and reads it back.
 
@@ -69,6 +73,9 @@ def check_graph(
         What happens in one task.
     learned : list of tf.Variable
         The variables whose values the model is given.
+    results : bool, default True
+        Whether the function's results must not depend on what was written. With False only the
+        losses in training must not: prediction may read a moving average.
 
     Raises
     ------
@@ -86,16 +93,20 @@ def check_graph(
         if outer.dtype == tf.resource
     }
     handles = {id(variable.handle) for variable in learned}
+    outputs = [*(graph.outputs if results else ()), *graph.get_collection(_LOSSES)]
     body = _Body(
         nodes=list(definition.node),
         resources={placeholder: placeholder for placeholder in names},
         learned={name for name, outer in captured.items() if id(outer) in handles},
         given=set(),
-        outputs=[tensor.op.name for tensor in (*graph.outputs, *graph.get_collection(_LOSSES))],
+        outputs=[tensor.op.name for tensor in outputs],
     )
-    found = _effects(body, library).read_back
-    if found:
-        raise WritesVariablesError(names[placeholder] for placeholder in found)
+    effects = _effects(body, library)
+    while not effects.written <= body.learned:  # what is read of those depends on them too
+        body = body._replace(learned=body.learned | effects.written)
+        effects = _effects(body, library)
+    if effects.read_back:
+        raise WritesVariablesError(names[placeholder] for placeholder in effects.read_back)
 
 
 def note_loss(loss: tf.Tensor) -> None:
@@ -193,11 +204,13 @@ def _inside(node, function, body, data, dependent) -> _Body:
     # The condition of an If stands before the arguments of its branches.
     sources = data[node.name][-len(arguments) :] if arguments else []
     pairs = list(zip(arguments, sources, strict=True))
+    # What a loop carries from one round to the next may depend on anything that comes in.
+    carried = node.op in _LOOPS and bool(dependent & set(data[node.name]))
     return _Body(
         nodes=list(function.node_def),
         resources={a: body.resources[s] for a, s in pairs if s in body.resources},
         learned={a for a, s in pairs if s in body.learned},
-        given={a for a, s in pairs if s in dependent},
+        given={a for a, s in pairs if s in dependent or (carried and s not in body.resources)},
         outputs=[_source(value) for value in function.ret.values()],
     )
 

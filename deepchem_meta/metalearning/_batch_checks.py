@@ -63,6 +63,12 @@ class BatchChecks:
                 f"Received: {describe(structure_of(inputs))} from {source}"
             )
         x, y, *weights = inputs
+        for array in tf.nest.flatten([x, y, *weights]):
+            if array.dtype.kind == "c":
+                raise TypeError(
+                    "Arrays of a batch must be real. "
+                    f"Received: dtype {array.dtype} and shape {array.shape} from {source}"
+                )
         self._check_lengths(x, y, weights, source, axes)
         outputs = self.check_x(x, source, axes)
         if weights:
@@ -131,6 +137,7 @@ def _check_weights(weights, outputs, source, axes):
             "sample_weight must be one array, which counts for every output. "
             f"Received: {describe(structure_of(weights))} from {source}"
         )
+    weights = weights.astype(np.float32) if weights.dtype.kind == "V" else weights  # bfloat16
     steps = weights.shape[axes:]
     if any(steps != shape[: len(steps)] for shape in outputs):
         raise ValueError(

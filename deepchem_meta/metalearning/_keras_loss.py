@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_classes
 from deepchem_meta.metalearning._keras_outputs import ModelOutputs
 
-__all__ = ["OutputLoss", "expand_weights", "spread_weights"]
+__all__ = ["OutputLoss", "expand_weights", "match_rank", "spread_weights"]
 
 _MEANS = ("sum_over_batch_size", "mean")
 # Of Keras' losses those whose targets are numbers of classes, probabilities, or of a shape that has
@@ -103,7 +104,7 @@ class OutputLoss:
         ):
             if loss is None:
                 continue
-            value = _reduced(loss, target, output, weights)
+            value = _reduced(loss, match_rank(target, output), output, weights)
             value = value if factor == 1.0 else factor * value
             total = value if total is None else total + tf.cast(value, total.dtype)
         return total
@@ -186,7 +187,7 @@ class _FunctionLoss(keras.losses.Loss):
         self.from_logits = getattr(function, "keywords", {}).get("from_logits", False)
 
     def call(self, y_true, y_pred):
-        losses = tf.convert_to_tensor(self.function(_match_rank(y_true, y_pred), y_pred))
+        losses = tf.convert_to_tensor(self.function(match_rank(y_true, y_pred), y_pred))
         if losses.shape.rank == 0:
             raise ValueError(
                 "A loss that is a function must return a loss for each example, so that sample "
@@ -203,7 +204,8 @@ def _reduced(
     scale = replicas if (loss.reduction or "none") not in ("sum", "none") else 1
     if weights is None:
         return tf.reduce_sum(loss(target, output)) * scale
-    if _gives_scalar(loss, target, output):
+    losses = _losses(loss, target, output)
+    if losses.shape.rank == 0:
         raise ValueError(
             "A loss must be computed for each example where there are sample weights (`axis` of "
             f"Dice and Tversky says so). Received: {loss.name}, which gives a scalar"
@@ -213,7 +215,9 @@ def _reduced(
     value = tf.reduce_sum(loss(target, output, sample_weight=weights)) * scale
     if not in_mean:
         return value
-    mask = getattr(output, "_keras_mask", None)
+    masks = [getattr(part, "_keras_mask", None) for part in (output, losses)]
+    masks = [tf.cast(mask, tf.bool) for mask in masks if mask is not None]
+    mask = functools.reduce(tf.logical_and, masks) if masks else None
     return tf.math.divide_no_nan(value, _count_of_weights(weights, mask, value.dtype))
 
 
@@ -240,13 +244,13 @@ def _count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DTyp
     return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(counts & mask, dtype)), unmasked)
 
 
-def _gives_scalar(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> bool:
-    """Whether a loss takes a mean over examples by itself, in which padding would count."""
+def _losses(loss: keras.losses.Loss, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Return the loss of each example, with the mask of those that `ignore_class` leaves out."""
     target, output = (tf.cast(part, loss.dtype) for part in (target, output))
-    return tf.convert_to_tensor(loss.call(target, output)).shape.rank == 0
+    return loss.call(target, output)
 
 
-def _match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+def match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     """Return targets of shape (examples,) as (examples, 1) where the outputs are so.
 
     Not all of Keras' functions do so themselves: a Kullback-Leibler divergence came out as 2.10
@@ -300,6 +304,7 @@ def _same(a: tuple, b: tuple) -> bool:
 
 def _check_values(loss: keras.losses.Loss, target: np.ndarray, output: Sequence) -> None:
     """Raise ValueError if the values of a target are none that the loss has a meaning for."""
+    target = target.astype(np.float32) if target.dtype.kind == "V" else target  # bfloat16
     name = _name(loss)
     if name is None or name.startswith(_OF_ANY_SHAPE):
         return

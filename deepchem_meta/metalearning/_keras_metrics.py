@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from deepchem_meta.metalearning._keras_loss import OutputLoss, expand_weights, spread_weights
+from deepchem_meta.metalearning._keras_loss import (
+    OutputLoss,
+    expand_weights,
+    match_rank,
+    spread_weights,
+)
 
 __all__ = ["OutputMetric", "compute_metric", "find_metrics"]
 
@@ -78,7 +83,8 @@ class OutputMetric(NamedTuple):
         if self.probabilities is not None:
             output = self.probabilities(output)
             output._keras_mask = mask
-        return compute_metric(self.metric, targets[self.output], output, weights)
+        target = match_rank(targets[self.output], output)
+        return compute_metric(self.metric, target, output, weights)
 
 
 def find_metrics(metrics: Any, loss: OutputLoss, y: Any, outputs: Any) -> list[OutputMetric]:
@@ -138,7 +144,9 @@ def compute_metric(
         weights = spread(weights, outputs)
     state = [tf.convert_to_tensor(value) for value in metric.stateless_reset_state()]
     state = metric.stateless_update_state(state, y, outputs, sample_weight=weights)
-    result = tf.convert_to_tensor(metric.stateless_result(state))
+    # Inside the scope, since a metric may return one of its variables.
+    with keras.StatelessScope(list(zip(metric.variables, state, strict=True))):
+        result = tf.convert_to_tensor(metric.result())
     if result.shape.rank != 0:
         raise ValueError(
             "A metric must be one number (F1Score with `average`, say). "
@@ -149,15 +157,17 @@ def compute_metric(
 
 def _try(metric: OutputMetric, targets: Sequence[tf.Tensor], outputs: Any) -> None:
     """Compute a metric once, so that what does not fit is known before anything is trained."""
+    output = tf.nest.flatten(outputs)[metric.output]
     try:
-        metric(targets, outputs, None)
+        for weights in (None, tf.ones(output.shape[:1])):
+            metric(targets, outputs, weights)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             "A metric must fit the targets and outputs. Received: "
             f"{metric.name}, a {type(metric.metric).__name__}, for y of shape "
             f"{tuple(targets[metric.output].shape)} and outputs of shape "
-            f"{tuple(tf.nest.flatten(outputs)[metric.output].shape)}: {reason[:300]}"
+            f"{tuple(output.shape)}: {reason[:300]}"
         ) from error
 
 

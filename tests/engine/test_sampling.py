@@ -115,6 +115,35 @@ def test_a_source_that_fails_is_put_back(ahead):
     assert learner.get_state() == other.get_state()
 
 
+def test_arrays_that_are_used_again():
+    """A learner and a source that fill the same arrays for each task give each its own data."""
+
+    class Buffer(Sine):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.buffer = np.zeros(3, np.float32)
+
+        def select_task(self):
+            self.buffer += 1
+
+        def get_batch(self):
+            return [self.buffer]
+
+    drawn = LearnerSampler(LearnerModel(Buffer())).sample(2, 2)
+    assert [float(array[0]) for array in drawn.support[0]] == [1, 2, 3, 4]
+
+    class Many(Buffer):
+        def sample_tasks(self, n, rng):
+            if len(self.buffer) != n:
+                self.buffer = np.zeros(n, np.float32)
+            self.buffer += 1
+            return ([self.buffer], [self.buffer])
+
+    sampler = TaskSampler(LearnerModel(Many()), tf.Variable(0, dtype=tf.int64))
+    drawn = sampler.sample(50, 1)
+    assert drawn.support[0].tolist() == [1.0] * 20 + [2.0] * 20 + [3.0] * 10
+
+
 def test_layouts_of_tasks_and_steps():
     def part(*sizes):
         return (tuple(np.zeros((size, 2), np.float32) for size in sizes),)

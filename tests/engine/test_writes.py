@@ -19,6 +19,7 @@ class Writer(MetaLearner):
     def __init__(self, compute):
         self.v = tf.Variable(1.0, name="v")
         self.other = tf.Variable(0.0, name="other", trainable=False)
+        self.third = tf.Variable(0.0, trainable=False)
         self.count = tf.Variable(0, trainable=False)
         self._compute = compute
 
@@ -60,6 +61,22 @@ def sets_weights(learner, value, target):
     """As with a Keras model's `set_weights`, which takes NumPy arrays and so cannot be traced."""
     learner.v.assign(value.numpy())
     return (learner.v - target) ** 2
+
+
+def two_hops(learner, value, target):
+    learner.other.assign(value)
+    learner.third.assign(learner.other + 0.0)
+    return 0.5 * (value - target) ** 2 + 0.5 * (learner.third - target) ** 2
+
+
+def in_a_loop(learner, value, target):
+    carried, loss = tf.constant(0.0), 0.5 * (value - target) ** 2
+    for i in tf.range(2):
+        learner.other.assign(carried)
+        part = 0.5 * (tf.convert_to_tensor(learner.other) - target) ** 2
+        loss += part * tf.cast(i, tf.float32)
+        carried = value + 0.0
+    return loss
 
 
 WRITERS = [assigns, assigns_another, adds]
@@ -121,6 +138,32 @@ def test_refused_and_the_variables_are_as_before(compute, entry):
     with pytest.raises(ValueError, match=MESSAGE):
         ENTRIES[entry](maml, learner)
     assert float(learner.v) == 1.0
+
+
+@pytest.mark.parametrize("compute", [two_hops, in_a_loop])
+def test_refused_where_the_way_is_longer(compute):
+    learner = Writer(compute)
+    with pytest.raises(WritesVariablesError):
+        MAML(learner, 0.1, 2, meta_batch_size=1).meta_gradient(*episodes(learner, 1))
+
+
+def test_prediction_may_read_a_moving_average():
+    class Normalised(Writer):
+        def compute_model(self, inputs, variables, training):
+            hidden = variables[0] * inputs[0]
+            if training:
+                self.other.assign(0.9 * self.other + 0.1 * hidden)
+                mean = hidden / 2
+            else:
+                mean = tf.convert_to_tensor(self.other)
+            loss = (hidden - mean - 1.0) ** 2
+            return loss, [hidden]
+
+    learner = Normalised(pure)
+    maml = MAML(learner, 0.01, 2, meta_batch_size=2)
+    maml.fit(2)
+    assert np.isfinite(maml.evaluate(Same(), n_tasks=2).loss).all()
+    assert np.isfinite(maml.adapt([np.float32(3.0)]).predict_on_batch([np.float32(3.0)])[0])
 
 
 @pytest.mark.parametrize("entry", ["fit", "adapt", "meta_gradient"])

@@ -174,6 +174,33 @@ def test_weights_of_sequences_in_other_reductions(reduction, times):
     )
 
 
+class Brier(keras.losses.Loss):
+    """A user's loss, which knows of no missing axis."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def test_losses_of_the_users_get_targets_with_the_outputs_last_axis():
+    expected = np.mean((Y - OUTPUTS) ** 2)
+    for y in (Y, Y[:, 0]):
+        assert float(OutputLoss(Brier(), OUTPUTS)(y, OUTPUTS, None)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("ignored", [0, 5])
+def test_padding_with_a_class_that_is_ignored(ignored):
+    """Keras without the padding is the oracle."""
+    rng = np.random.default_rng(0)
+    y, outputs = np.array([0, 1, 2, 0, 1, 2]), tf.nn.softmax(rng.normal(size=(6, 3)))
+    y[ignored] = -1
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1, dtype="float64")
+    expected = float(loss(y, outputs))
+    rows = np.r_[np.arange(6), np.zeros(4, int)]
+    weights = tf.constant(np.r_[np.ones(6), np.zeros(4)])
+    found = OutputLoss(loss, outputs)(tf.constant(y[rows]), tf.gather(outputs, rows), weights)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_part_of_one_of_keras_functions_is_one_of_them():
     loss = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
     found = OutputLoss(loss, tf.zeros((3, 2)))

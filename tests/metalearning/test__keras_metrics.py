@@ -54,6 +54,42 @@ def test_metrics_have_the_name_they_are_given_by():
     ]
 
 
+class MeanAbs(keras.metrics.Metric):
+    """A metric that returns its variable, as the one in Keras' own documentation does."""
+
+    def __init__(self, **options):
+        super().__init__(name="mean_abs", **options)
+        self.total = self.add_variable((), initializer="zeros", name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(keras.ops.mean(keras.ops.abs(y_true - y_pred)))
+
+    def result(self):
+        return self.total
+
+
+def test_a_metric_may_return_its_variable():
+    (metric,) = find([MeanAbs()])
+    assert float(metric([Y], OUTPUTS, None)) == pytest.approx((0.2 + 0.4 + 0.1) / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["kl_divergence", "poisson", "hinge", "categorical_hinge", "bce", "mae", "accuracy",
+     lambda y, p: tf.reduce_mean(tf.abs(y - p), -1)],
+)  # fmt: skip
+def test_targets_without_the_outputs_last_axis(metric):
+    (found,) = find([metric], loss="binary_crossentropy")
+    expected = float(found([Y], OUTPUTS, None))
+    (found,) = find([metric], Y[:, 0], OUTPUTS, "binary_crossentropy")
+    assert float(found([Y[:, 0]], OUTPUTS, None)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_metric_that_is_a_scalar_does_not_fit():
+    with pytest.raises(ValueError, match="A metric must fit the targets and outputs"):
+        find([lambda y, p: tf.reduce_mean(tf.abs(y - p))])
+
+
 def test_metrics_of_one_batch_leave_no_trace():
     (metric,) = find(["mae"])
     for _ in range(2):
