@@ -256,7 +256,7 @@ def match_rank(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     Not all of Keras' functions do so themselves: a Kullback-Leibler divergence came out as 2.10
     for 0.44.
     """
-    one_less = target.shape.rank == output.shape.rank - 1 and output.shape[-1] == 1
+    one_less = len(target.shape) == len(output.shape) - 1 and output.shape[-1] == 1
     return tf.expand_dims(target, -1) if one_less else target
 
 
