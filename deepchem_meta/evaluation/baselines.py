@@ -336,6 +336,8 @@ def _plain(array: Any) -> np.ndarray:
             f"Received: a masked array of shape {array.shape}"
         )
     plain = np.asarray(array)
+    if plain.dtype.kind == "c":
+        raise TypeError(f"Arrays must be real. Received: dtype {plain.dtype}")
     if plain.ndim == 0:
         raise TypeError(
             "Arrays must have the examples as first axis. "
