@@ -113,7 +113,7 @@ class _Taken:
             yield
         except NotFiniteError:
             raise
-        except BaseException:
+        except BaseException:  # KeyboardInterrupt is no Exception; it goes on below
             state, noted = self._noted
             step = self._trainer.step
             state = self._queue.go_back(state, max(0, step - noted))

@@ -232,14 +232,13 @@ def _count_of_weights(weights: tf.Tensor, mask: tf.Tensor | None, dtype: tf.DTyp
     weights : tensor
         As `expand_weights` returns them.
     mask : bool tensor, optional
-        The outputs' mask.
+        The mask of the outputs, and of the losses where a class is ignored.
     dtype : tf.DType
         Of the result.
     """
     counts = weights != 0
     if mask is None:
         return tf.reduce_mean(tf.cast(counts, dtype))
-    mask = tf.cast(mask, tf.bool)
     unmasked = tf.reduce_sum(tf.cast(mask, dtype))
     return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(counts & mask, dtype)), unmasked)
 
