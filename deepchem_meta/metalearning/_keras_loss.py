@@ -121,6 +121,36 @@ class OutputLoss:
         places = self.outputs.targets(y, self._losses)
         return [None if place is None else flat[place] for place in places]
 
+    def example_targets(self, outputs: Any) -> Any:
+        """Return targets such as the losses take, of zeros, in the structure of the outputs.
+
+        Parameters
+        ----------
+        outputs : nested structure of tf.Tensor
+            What the model gives for some batch.
+        """
+        targets = [
+            tf.zeros(output.shape[:-1], tf.int32) if _name(loss) in _OF_CLASSES else output * 0
+            for loss, output in zip(self._losses, tf.nest.flatten(outputs), strict=True)
+        ]
+        return tf.nest.pack_sequence_as(outputs, targets)
+
+    def classes_as(self, outputs: Any) -> str | None:
+        """Return what the outputs are of classes: "logits", "probabilities" or None.
+
+        It is None for several outputs, for a loss that is none of Keras' cross-entropies, and for
+        a binary one of several labels.
+        """
+        tensors = tf.nest.flatten(outputs)
+        if len(tensors) != 1:
+            return None
+        name, one_output = _name(self._losses[0]) or "", tensors[0].shape[-1] == 1
+        binary = name.startswith("binary")
+        classes = name in _OF_CLASSES or (name in _OF_PROBABILITIES and binary == one_output)
+        if not classes:
+            return None
+        return "logits" if self.probabilities[0] is not None else "probabilities"
+
     def check(self, y: Any, shapes: Sequence[Sequence[int | None]], axes: int = 1) -> None:
         """Raise ValueError if targets do not fit the losses.
 

@@ -26,6 +26,7 @@ from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.evaluation.episodes import EpisodeChunks
+from deepchem_meta.metalearning._class_names import with_class_numbers
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
@@ -415,7 +416,9 @@ class MetaAlgorithm(TaskAlgorithm):
         Parameters
         ----------
         support : list of arrays
-            The task's support batch, such as `get_batch` returns.
+            The task's support batch, such as `get_batch` returns. For a classifier over a
+            `KerasLearner` the labels may be words; their sorted names are then classes 0, 1, ...,
+            which `AdaptedTask.predict_classes` gives back.
         optimization_steps : int, optional
             Steps to take, all on this batch; those of `fit` by default.
 
@@ -425,9 +428,19 @@ class MetaAlgorithm(TaskAlgorithm):
         """
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
+        names = None
+        if self.classes_as is not None:
+            support, names = with_class_numbers(support)
         batch = self._model.read(support, "`support`")
-        adapted = self._adapt_to(batch, steps, 0)
-        return AdaptedTask(adapted, self._model, batch, self._predict, self._outputs_predictor)
+        return AdaptedTask(
+            self._adapt_to(batch, steps, 0),
+            self._model,
+            batch,
+            self._predict,
+            self._outputs_predictor,
+            classes_as=self.classes_as,
+            class_names=names,
+        )
 
     def evaluate(
         self,

@@ -80,6 +80,13 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         self._head = None
         self._ways = None if value is None else check_count("ways", value, minimum=2)
 
+    @property
+    def classes_as(self) -> str | None:
+        """What the outputs are of classes: "logits" or "probabilities"; None for regression."""
+        if self.ways is None:
+            return None
+        return "logits" if self._from_logits else "probabilities"
+
     def solve_head(self, support: Embedding) -> list[tf.Tensor]:
         """Return the head for an embedded support set.
 

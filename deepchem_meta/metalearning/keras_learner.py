@@ -23,6 +23,7 @@ from deepchem_meta.metalearning._batch_norm import (
     batch_norm_mode,
     exact_moments,
 )
+from deepchem_meta.metalearning._keras_inputs import example_inputs
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 from deepchem_meta.metalearning._keras_metrics import find_metrics
 from deepchem_meta.metalearning._keras_outputs import shapes_of
@@ -61,7 +62,8 @@ class KerasLearner(MetaLearner):
         Anything with ``sample(n, rng)``, such as the sources in `deepchem_meta.tasks`, which gives
         `n` tasks as ``(support, query)``, each ``(x, y)`` or ``(x, y, sample_weight)`` whose first
         axis is the task and whose second is the example; or a dataset of ``(support, query)``, a
-        task an element.
+        task an element. Without tasks the learner can be adapted, and evaluated on other tasks, but
+        `fit` has nothing to draw from; the model must then begin with a ``keras.Input``.
     loss_weights : float, or list or dict of float, optional
         What the loss of each output is multiplied by, as in ``keras.Model.compile``.
     metrics : list or dict of str, callable or keras.metrics.Metric, default ()
@@ -93,7 +95,7 @@ class KerasLearner(MetaLearner):
     ----------
     model : keras.Model
         As given. `fit` changes its weights; `adapt` and `evaluate` do not.
-    tasks : object
+    tasks : object or None
         The source of tasks.
     metrics : list of keras.metrics.Metric
         As Keras objects.
@@ -138,7 +140,7 @@ class KerasLearner(MetaLearner):
         self,
         model: keras.Model,
         loss: Any,
-        tasks: Any,
+        tasks: Any = None,
         *,
         loss_weights: Any = None,
         metrics: Sequence[Any] | dict[str, Any] = (),
@@ -150,12 +152,15 @@ class KerasLearner(MetaLearner):
             raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
         self.batch_norm = check_option("batch_norm", batch_norm, MODES)
         self._dropout_in_adaptation = check_flag("dropout_in_adaptation", dropout_in_adaptation)
-        self.tasks = as_source(tasks)
+        self.tasks = None if tasks is None else as_source(tasks)
         self.model = model
         self._rng = np.random.default_rng(random.randrange(2**31))
         self._selected: Any = None
-        first = self._first_batch()
-        x, y, *_ = tf.nest.map_structure(tf.convert_to_tensor, first)
+        first = None if tasks is None else self._first_batch()
+        x = tf.nest.map_structure(
+            tf.convert_to_tensor, first[0] if first else example_inputs(model)
+        )
+        self._example = tf.nest.map_structure(lambda array: array[:1], x)
         outputs = self._build(x)
         self._trainable = list(model.trainable_variables)
         self._fixed = list(model.non_trainable_variables)
@@ -169,9 +174,14 @@ class KerasLearner(MetaLearner):
         names = getattr(model, "output_names", None)
         self._loss = OutputLoss(loss, outputs, names, loss_weights)
         self._checks = BatchChecks(x, outputs, self._loss, self._compute_only)
-        self._checks.check(first, "`tasks`", 1)
+        if first:
+            self._checks.check(first, "`tasks`", 1)
+        y = first[1] if first else self._loss.example_targets(outputs)
+        y = tf.nest.map_structure(tf.convert_to_tensor, y)
         #: Whether the loss takes the outputs for logits.
         self.from_logits = None not in self._loss.probabilities
+        #: What the outputs are of classes: "logits" or "probabilities"; None where they are not.
+        self.classes_as = self._loss.classes_as(outputs)
         self._metrics = find_metrics(metrics, self._loss, y, outputs)
         self.metrics = [one.metric for one in self._metrics]
         self.metric_names = [one.name for one in self._metrics]
@@ -190,6 +200,11 @@ class KerasLearner(MetaLearner):
     def support_state(self) -> bool:
         """Whether prediction needs statistics of the support set."""
         return self.batch_norm == "support" and self.has_batch_norm
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether the prediction for an example depends on those beside it."""
+        return self.batch_norm == "transductive" and self.has_batch_norm
 
     # The model.
 
@@ -420,7 +435,7 @@ class KerasLearner(MetaLearner):
         UserWarning
             If the copy predicts with other statistics than an adapted task does.
         """
-        if self.batch_norm == "transductive" and self.has_batch_norm:
+        if self.depends_on_batch:
             warnings.warn(
                 'A Keras model by itself cannot be `batch_norm="transductive"`: its '
                 "BatchNormalization predicts with the statistics of the support set, and `predict` "
@@ -458,7 +473,17 @@ class KerasLearner(MetaLearner):
         -------
         support, query : tuple
             ``(x, y)`` or ``(x, y, sample_weight)``, the first axis the task.
+
+        Raises
+        ------
+        ValueError
+            If there are no tasks.
         """
+        if self.tasks is None:
+            raise ValueError(
+                "Tasks can only be drawn by a learner that has them: give `tasks` to KerasLearner. "
+                "Received: tasks=None"
+            )
         return check_episodes(self.tasks.sample(n, rng))
 
     def select_task(self) -> None:
@@ -481,8 +506,9 @@ class KerasLearner(MetaLearner):
         return get_state() if get_state else None
 
     def set_state(self, state: Any) -> None:
-        """Put the source of tasks back to where it stood."""
-        self.tasks.set_state(state)
+        """Put the source of tasks, if there is one, back to where it stood."""
+        if self.tasks is not None:
+            self.tasks.set_state(state)
 
     def _first_batch(self) -> tuple:
         """Return the support batch of some task, as NumPy arrays."""
@@ -570,7 +596,7 @@ class KerasLearner(MetaLearner):
             ):
                 return keras.models.clone_model(self.model)
             copy = type(self.model).from_config(self.model.get_config())
-            copy(tf.nest.map_structure(tf.convert_to_tensor, self._first_batch()[0]))
+            copy(self._example)
         except Exception as error:
             raise TypeError(
                 "The model cannot be copied: every layer and model that you have written must have "

@@ -144,6 +144,14 @@ class TaskAlgorithm:
         """Return the outputs of an adapted model of a `KerasLearner` for x alone."""
         return self._model.learner.compute_outputs(x, adapted)
 
+    @property
+    def classes_as(self) -> str | None:
+        """What the outputs are of classes: "logits" or "probabilities"; None where they are not.
+
+        By default a `KerasLearner`'s loss says it.
+        """
+        return getattr(self._model.learner, "classes_as", None)
+
     def task_gradient(
         self,
         support: TaskBatch,

@@ -47,6 +47,8 @@ def test_refused_in_words(name, kind, entry, place):
             continue
         if name == "RidgeRegressionHead" and kind == NUMBERS and case.what == "y of shape (n, n)":
             continue  # n numbers to be predicted at once
+        if (entry, kind, case.what) == ("adapt", CLASSES, "words as targets"):
+            continue  # `adapt` makes class numbers of words
         bad = case.change(*algorithm.learner.tasks.batch())
         try:
             ENTRIES[entry, place](algorithm, bad, place)

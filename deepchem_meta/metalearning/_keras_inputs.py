@@ -1,0 +1,46 @@
+"""Inputs of a Keras model that nobody has given yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["example_inputs"]
+
+_OPEN_AXIS = 64  # enough for a stack of convolutions and poolings
+
+
+def example_inputs(model: keras.Model) -> Any:
+    """Return zeros in the structure, shapes and dtypes of a model's inputs, for one example.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One that knows its inputs, as functional and Sequential models with a ``keras.Input`` do.
+        Axes of open size get a size of 64.
+
+    Returns
+    -------
+    nested structure of numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If the model does not know its inputs.
+    """
+    inputs = model.inputs if model.built else None
+    if not inputs:
+        raise ValueError(
+            "`model` must know the shapes of its inputs where `tasks` is None: begin it with a "
+            f"keras.Input, or give `tasks`. Received: a {type(model).__name__} without inputs"
+        )
+    structure = inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+    def zeros(spec):
+        shape = [_OPEN_AXIS if size is None else size for size in spec.shape[1:]]
+        return np.zeros([1, *shape], tf.as_dtype(spec.dtype).as_numpy_dtype)
+
+    return tf.nest.map_structure(zeros, structure)
