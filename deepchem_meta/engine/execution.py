@@ -49,12 +49,16 @@ class Plan(NamedTuple):
         A loop over tasks runs strictly one after the other, because they change some state.
     reason : str
         Why, in words.
+    together : bool
+        What the tasks share is computed for all of them in one pass, and one gradient is taken of
+        the sum of their losses.
     """
 
     vectorized: bool
     jit_compile: bool
     ordered: bool
     reason: str
+    together: bool = False
 
 
 class TaskFunctions(NamedTuple):
@@ -71,6 +75,10 @@ class TaskFunctions(NamedTuple):
     explain : callable
         ``(support, query)``: is called with the arrays of a task whose result may not be finite,
         and raises if they are why.
+    together : callable or None
+        Does what `gradient` does for many tasks at once and returns the sums over them, of an
+        algorithm that computes the same function of the variables for every task. Its arguments
+        have the task as first axis, but for ``numbers`` and ``scale``.
 
     Notes
     -----
@@ -81,6 +89,7 @@ class TaskFunctions(NamedTuple):
     gradient: Callable
     measure: Callable
     explain: Callable[[Sequence, Sequence], None] = lambda support, query: None
+    together: Callable | None = None
 
 
 class StepResult(NamedTuple):
@@ -252,8 +261,9 @@ class MetaStep:
         """Return the loss, gradients and state summed over a replica's tasks."""
         keys = task_keys(self._seed, self._optimizer.step, self._tasks)
         zeros = [tf.zeros(*zero) for zero in self._zeros]
+        function = self._functions.together if self.plan.together else self._functions.gradient
         return self._over_tasks(
-            lambda *task: self._functions.gradient(*task[:2], numbers, task[2], scale),
+            lambda *task: function(*task[:2], numbers, task[2], scale),
             (tf.zeros((), tf.float64), zeros, self._state.zeros()),
             data,
             step,
@@ -318,7 +328,8 @@ class OverTasks:
         Parameters
         ----------
         function : callable
-            Gives tensors in the structure of `zeros`.
+            Gives tensors in the structure of `zeros`. Of a plan that takes tasks together it gets
+            those of many tasks, and gives the sums.
         zeros : nested structure of tf.Tensor
             The sum over no tasks.
         data : tuple
@@ -331,7 +342,7 @@ class OverTasks:
             Which share of them to take.
         """
         begin = part * self._share
-        if not self._plan.vectorized:
+        if not (self._plan.vectorized or self._plan.together):
             return self._loop(function, zeros, data, step, keys, begin)
         episodes = self._unpack(
             data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
@@ -340,6 +351,8 @@ class OverTasks:
 
         def total(first, count):
             chosen = tf.nest.map_structure(lambda x: _slice(x, begin + first, count), tasks)
+            if self._plan.together:
+                return function(*chosen)
             values = tf.vectorized_map(
                 lambda task: function(*task), chosen, fallback_to_while_loop=False
             )

@@ -12,7 +12,7 @@ from tensorflow.python.framework import op_def_registry
 
 from deepchem_meta.engine.execution import Plan
 
-__all__ = ["agree", "choose_plan"]
+__all__ = ["agree", "choose_plan", "draws_random_numbers"]
 
 # From here on a loop is faster on a CPU: each task has its own copy of the variables, and those of
 # one task at a time stay in the cache. 8 tasks, 3 inner steps, ms vectorised with XLA and looped:
@@ -20,6 +20,7 @@ __all__ = ["agree", "choose_plan"]
 # 2,160.
 _MOST_BYTES_VECTORIZED = 2**16
 
+_RANDOM = "StatelessRandom"
 _READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarHandleOp"}
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _CONTROL_FLOW = {"If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile"}
@@ -102,6 +103,12 @@ def agree(
     return bool(np.linalg.norm(a - b) <= np.sqrt(precision) * larger)
 
 
+def draws_random_numbers(function: tf.types.experimental.ConcreteFunction) -> bool:
+    """Whether a traced function draws random numbers from keys, as Dropout does."""
+    nodes, called = _nodes(function.graph)
+    return any(node.op.startswith(_RANDOM) for node in (*nodes, *called))
+
+
 def _obstacle(
     operations: Sequence[tf.Operation], types: Sequence[str], nbytes: int, ragged: bool
 ) -> str | None:
@@ -116,7 +123,7 @@ def _obstacle(
     for name in types:
         if _is_stateful(name):
             return f"the stateful op {name}"
-        if name.startswith("StatelessRandom"):
+        if name.startswith(_RANDOM):
             return f"random numbers, of which XLA draws others, from the op {name}"
         if name in _CONTROL_FLOW:
             return f"control flow, from the op {name}"

@@ -24,7 +24,7 @@ from deepchem_meta.engine.execution import (
 )
 from deepchem_meta.engine.inner_loop import no_second_derivative
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
-from deepchem_meta.engine.planning import agree, choose_plan
+from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
 from deepchem_meta.engine.tracing import quiet_tensorflow
@@ -116,7 +116,12 @@ class MetaTrainer:
         self._jit_compile = jit_compile
         self._reduction = reduction
         self._gradient = tf.function(functions.gradient)
-        self._functions = TaskFunctions(self._dense_gradient, tf.function(functions.measure))
+        self._together = functions.together
+        self._functions = TaskFunctions(
+            self._dense_gradient,
+            tf.function(functions.measure),
+            together=self._together and self._dense_sums,
+        )
         self._explain = functions.explain
         self._nbytes = sum(v.shape.num_elements() * v.dtype.size for v in self._variables)
         self._exact: list[Layout] = []
@@ -210,7 +215,7 @@ class MetaTrainer:
         if key not in self._measures:
             # A plain loop: it is seldom called, and anything else takes longer to compile than it
             # saves.
-            looped = plan._replace(vectorized=False, jit_compile=False)
+            looped = plan._replace(vectorized=False, jit_compile=False, together=False)
             over_tasks = OverTasks(layout, first.tasks, looped)
 
             def run(data, numbers):
@@ -275,8 +280,12 @@ class MetaTrainer:
         # What to fall back on: a loop without XLA, but for what the user asked.
         vectorized, jit = self._task_execution == "vectorized", self._jit_compile is True
         plain = plan._replace(vectorized=vectorized, jit_compile=jit)
+        if not plan.jit_compile and self._can_run_together(layout, numbers):
+            plan = plan._replace(together=True)
+            if draws_random_numbers(self._trace(layout, numbers)):  # in one pass others
+                plain = plain._replace(together=True)
         step = None
-        if plan[:2] != plain[:2]:
+        if plan != plain:
             reference = self._build(plain, layout, tasks, 1, numbers)
             dtypes = self._dtypes(layout, numbers)
             try:
@@ -370,17 +379,36 @@ class MetaTrainer:
         pairs = zip(self._state, values, strict=True)
         return [variable for variable, value in pairs if value is not None]
 
-    def _dense_gradient(self, support, query, numbers, key, scale):
-        """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
-        loss, gradients, values = self._gradient(support, query, numbers, key, scale)
+    def _can_run_together(self, layout: Layout, numbers: dict[str, float]) -> bool:
+        """Say whether the tasks of a meta-step can be taken in one pass through the model.
+
+        With XLA they should not: it would compile anew at every call, since the tape stands outside
+        of what is vectorised.
+        """
+        support, query = ([(a.dtype, a.shape[1:]) for a in part] for part in layout)
+        alike = support == query and not layout.ragged
+        known = self._together is not None and self._task_execution == "auto"
+        return known and alike and not self._changed(layout, numbers)
+
+    def _dense_sums(self, *args):
+        """Return what `TaskFunctions.together` does in the dtypes in which it is summed."""
+        loss, gradients = self._together(*args)
+        return tf.cast(loss, tf.float64), self._dense(gradients), []
+
+    def _dense(self, gradients):
+        """Return gradients in the dtypes in which they are summed, zeros where there is none."""
         dtypes = [accumulation_dtype(v) for v in self._variables]
-        dense = [
+        return [
             tf.zeros(v.shape, dtype) if gradient is None else tf.cast(gradient, dtype)
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
+
+    def _dense_gradient(self, support, query, numbers, key, scale):
+        """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
+        loss, gradients, values = self._gradient(support, query, numbers, key, scale)
         changed = [(v, a) for v, a in zip(self._state, values, strict=True) if a is not None]
         state = ModelState([v for v, _ in changed]).summands([a for _, a in changed])
-        return tf.cast(loss, tf.float64), dense, state
+        return tf.cast(loss, tf.float64), self._dense(gradients), state
 
 
 def _describe(step: int, row: np.ndarray) -> str:

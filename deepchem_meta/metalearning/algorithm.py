@@ -626,7 +626,12 @@ class MetaAlgorithm(TaskAlgorithm):
         key = self.traced_choices()
         if key not in self._trainers:
             self._trainers[key] = MetaTrainer(
-                TaskFunctions(self._task_gradient, self._measure_task, self._explain),
+                TaskFunctions(
+                    self._task_gradient,
+                    self._measure_task,
+                    self._explain,
+                    self.tasks_gradient if self.learns_together else None,
+                ),
                 self._meta_variables,
                 self._meta_optimizer,
                 state=self._state_variables,

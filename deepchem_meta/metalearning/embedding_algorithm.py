@@ -19,6 +19,8 @@ __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "known_ways"
 # The logarithm of the probability of a class that the support set does not have: that of float64's
 # epsilon, as in `EstimatorBaseline`. Far less would make such a query example the whole mean loss.
 _NEVER = -36.04
+# What an algorithm must have of this class so that its tasks can be taken in one pass.
+_STEPS = ("adapt_task", "query_loss", "objective", "task_gradient")
 
 
 class EmbeddingAlgorithm(MetaAlgorithm):
@@ -160,6 +162,67 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             *embedded.params,
             *head,
         ]
+
+    @property
+    def learns_together(self) -> bool:
+        """Whether the examples of all tasks of a meta-step are embedded in one pass.
+
+        They are where no variable adapts, each example is embedded by itself, and the algorithm has
+        the steps of this class.
+        """
+        own = any(getattr(type(self), n) is not getattr(EmbeddingAlgorithm, n) for n in _STEPS)
+        return not own and getattr(self._model.learner, "embeds_apart", False)
+
+    def tasks_gradient(
+        self,
+        support: Sequence[tf.Tensor],
+        query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        keys: tf.Tensor,
+        scale: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        """Return the sum of many tasks' losses, and the gradient of `scale` times it.
+
+        Parameters
+        ----------
+        support, query : list of tf.Tensor
+            The arrays of the tasks' batches, with the task as first axis.
+        numbers, scale
+            As in `task_gradient`.
+        keys : int64 tensor of shape (tasks, 3)
+            Of which the first one serves all.
+        """
+        with tf.GradientTape() as tape:
+            parts = self._embed_together(support, query, keys[0])
+            losses = tf.vectorized_map(self._head_loss, parts, fallback_to_while_loop=False)
+            loss = tf.reduce_sum(losses)
+            scaled = loss * tf.cast(scale, loss.dtype)
+        gradients = tape.gradient(scaled, self._meta_variables)
+        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+
+    def _embed_together(self, support, query, key):
+        """Return the features, targets and any weights of the tasks' batches, the task first.
+
+        All their examples go through the model in one pass.
+        """
+        tasks, shots = support[0].shape[:2]
+        joined = [tf.concat([a, b], axis=1) for a, b in zip(support, query, strict=True)]
+        flat = [tf.reshape(a, (tasks * a.shape[1], *a.shape[2:])) for a in joined]
+        key = tf.concat([key, tf.zeros(1, tf.int64)], axis=0)
+        embedded = self._model.embed(self._model.values(), flat, True, key=key)
+        apart = [
+            tf.reshape(part, (tasks, -1, *part.shape[1:]))
+            for part in embedded[:3]
+            if part is not None
+        ]
+        return [part[:, :shots] for part in apart], [part[:, shots:] for part in apart]
+
+    def _head_loss(self, task):
+        """Return the loss of a task's head, given its embedded batches."""
+        support, query = (
+            Embedding(*parts, *[None] * (4 - len(parts)), params=[]) for parts in task
+        )
+        return self.head_loss(query, self.predict_features(self.full_head(support), query.features))
 
     def predict_task(
         self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]

@@ -206,6 +206,24 @@ class KerasLearner(MetaLearner):
         """Whether the prediction for an example depends on those beside it."""
         return self.batch_norm == "transductive" and self.has_batch_norm
 
+    @property
+    def embeds_apart(self) -> bool:
+        """Whether each example is embedded in training without regard to those beside it.
+
+        It is not if BatchNormalization takes the statistics of a batch, the model changes a state
+        of its own, or layers have losses.
+        """
+        if any(layer.trainable for layer in self._batch_norms):
+            return False
+        values = [tf.convert_to_tensor(variable) for variable in self.variables]
+        two = tf.nest.map_structure(lambda x: tf.concat([x, 0 * x], axis=0), self._example)
+        key = tf.zeros(4, tf.int64)
+        _, after, losses = self._call(self._embedder, two, values, True, "query", key, None)
+        if losses or any(a is not b for a, b in zip(after, values, strict=True)):
+            return False
+        beside, alone = (self.compute_features(x, values) for x in (two, self._example))
+        return np.allclose(beside[:1], alone, rtol=1e-3, atol=1e-5)
+
     # The model.
 
     def compute_model(

@@ -145,6 +145,11 @@ class TaskAlgorithm:
         return self._model.learner.compute_outputs(x, adapted)
 
     @property
+    def learns_together(self) -> bool:
+        """Whether `tasks_gradient` does what `task_gradient` does for many tasks at once."""
+        return False
+
+    @property
     def classes_as(self) -> str | None:
         """What the outputs are of classes: "logits" or "probabilities"; None where they are not.
 
