@@ -1,9 +1,11 @@
 """The Python code that users read in README.md and docs/ runs as it stands there.
 
 All ``python`` blocks of a page run as one script, in order, in an empty folder. A block right
-after the comment ``<!-- no-test: reason -->`` does not run.
+after the comment ``<!-- no-test: reason -->`` does not run, and one after
+``<!-- needs: module -->`` only where the module is installed.
 """
 
+import importlib.util
 import re
 import runpy
 from pathlib import Path
@@ -15,6 +17,7 @@ README = ROOT / "README.md"
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>\{?[\w-]*\}?)(?P<rest>.*)")
 _COMMENT = re.compile(r"\s*<!--\s*no-test\b(?::\s*(?P<reason>.*?))?\s*-->\s*")
+_NEEDS = re.compile(r"\s*<!--\s*needs:\s*(?P<module>\w+)\s*-->\s*")
 
 
 def script_of(text):
@@ -41,6 +44,8 @@ def script_of(text):
                     f"line {number}: write <!-- no-test: reason -->. Received: {line.strip()}"
                 )
             skip = True
+        elif (needs := _NEEDS.fullmatch(line)) is not None:
+            skip = importlib.util.find_spec(needs["module"]) is None
         elif (fence := _FENCE.fullmatch(line)) is not None:
             run = fence["language"] == "python" and not skip
             blocks += run
@@ -58,6 +63,7 @@ def _pages():
     return [README, *(page for page in pages if script_of(page.read_text(encoding="utf-8"))[1])]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, with NumPy 2
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_runs(page, tmp_path, monkeypatch):
     script, blocks = script_of(page.read_text(encoding="utf-8"))
@@ -105,6 +111,12 @@ def test_comment_skips_the_next_block_only():
     assert script_of(comment + block + block)[1] == 1
     assert script_of(comment + "\n" + block)[1] == 0
     assert script_of(comment + "Some text.\n" + block)[1] == 1
+
+
+def test_a_block_that_needs_a_module():
+    block = "```python\na = 1\n```\n"
+    assert script_of("<!-- needs: json -->\n" + block)[1] == 1
+    assert script_of("<!-- needs: no_such_module -->\n" + block)[1] == 0
 
 
 def test_comment_needs_a_reason():

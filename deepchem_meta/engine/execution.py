@@ -15,7 +15,6 @@ from deepchem_meta.engine.state import ModelState
 
 __all__ = [
     "LOGS",
-    "MEASURES",
     "TASKS_AT_ONCE",
     "MetaStep",
     "OverTasks",
@@ -28,9 +27,6 @@ __all__ = [
 LOGS = ("loss", "gradient_norm")
 """What is reported of each meta-step: the query loss after adaptation, a mean over its tasks, and
 the norm of the meta-gradient."""
-
-MEASURES = ("support_loss_before", "support_loss_after", "query_loss_before")
-"""What is measured now and then, means over the tasks of a meta-step."""
 
 # In a loop over tasks, by TensorFlow's scheduler. One a core halves the time of a single one.
 TASKS_AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -71,7 +67,8 @@ class TaskFunctions(NamedTuple):
         adaptation, the gradient of `scale` times it by each meta-learned variable, and the values
         at which the task leaves the model's state.
     measure : callable
-        ``(support, query, numbers, key) -> losses``: a float64 tensor, one of each of `MEASURES`.
+        ``(support, query, numbers, key) -> values``: what is measured now and then, a dict of
+        float64 scalars.
     explain : callable
         ``(support, query)``: is called with the arrays of a task whose result may not be finite,
         and raises if they are why.

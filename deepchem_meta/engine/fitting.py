@@ -67,6 +67,8 @@ def fit(
         capacity = trainer.capacity(episodes) if automatic else steps_per_execution
         capacity = min(capacity, progress.remaining)
         saved = time.monotonic()
+        if not trainer.is_ready(episodes, capacity):
+            progress.announce(f"Compiling a meta-step of {episodes.tasks} tasks ...")
         while True:
             progress.begin()
             if progress.measure_now:

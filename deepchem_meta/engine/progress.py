@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from deepchem_meta.engine.execution import LOGS, MEASURES
+from deepchem_meta.engine.execution import LOGS
+from deepchem_meta.engine.model_proxy import ModelProxy
 
-__all__ = ["EPOCH", "ModelProxy", "Progress"]
+__all__ = ["EPOCH", "Progress"]
 
 EPOCH = 1000
 _MEASURE_EVERY = 200
-
-
-class ModelProxy:
-    """Stands in for the model that Keras callbacks expect.
-
-    Attributes
-    ----------
-    stop_training : bool
-        Set it to True to end `fit` after the running call.
-    optimizer : keras.optimizers.Optimizer
-        The meta-optimizer, whose `learning_rate` can be read and set.
-    """
-
-    def __init__(self, variables: Sequence[tf.Variable], optimizer: keras.optimizers.Optimizer):
-        self.stop_training = False
-        self.optimizer = optimizer
-        self.history: keras.callbacks.History | None = None
-        self._variables = list(variables)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Return the values of the learner's variables."""
-        return [variable.numpy() for variable in self._variables]
-
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Assign the learner's variables."""
-        for variable, value in zip(self._variables, weights, strict=True):
-            variable.assign(value)
-
-    def __getattr__(self, name: str) -> Any:
-        advice = " Models are saved in `model_dir`, see `fit`." if name.startswith("save") else ""
-        raise AttributeError(
-            f"A callback asked for `model.{name}`. Meta-training gives callbacks a stand-in for "
-            "the model, which has `stop_training`, `optimizer`, `get_weights` and `set_weights`."
-            f"{advice}"
-        )
+_SHORT = 10  # meta-steps; a loop of such runs would drown what a program prints
 
 
 class Progress:
     """Reports meta-steps to Keras callbacks.
 
     The last epoch may be shorter than the others. Its logs are the means of `LOGS` over its steps,
-    of `MEASURES` over every 200th of them, from the first on, and what `validate` gives at its end.
+    of what is measured over every 200th of them, from the first on, and what `validate` gives at
+    its end.
 
     Parameters
     ----------
@@ -65,7 +32,8 @@ class Progress:
         Meta-steps to come.
     callbacks : list of keras.callbacks.Callback or None
     verbose : {"auto", 0, 1, 2}
-        A progress bar (1), a line an epoch (2) or silence (0); "auto" is 1 on a terminal, else 0.
+        A progress bar (1), a line an epoch (2) or silence (0); "auto" is 1 on a terminal and in
+        Jupyter, 0 for fewer than 10 meta-steps, and else 2.
     model : ModelProxy
     epoch : int, default 1000
         Meta-steps of an epoch.
@@ -84,20 +52,19 @@ class Progress:
         validate: Callable[[], dict[str, float]] = dict,
     ):
         if verbose == "auto":
-            verbose = 1 if sys.stdout.isatty() else 0
+            verbose = _usual_verbosity(steps)
         self._steps = steps
         self._model = model
         self._done = 0
         self._epoch = epoch
         self._validate = validate
         self._rows = np.zeros((epoch, len(LOGS)))
-        self._measures: list[np.ndarray] = []
+        self._measures: list[dict[str, float]] = []
         self._last_logs: dict[str, float] = {}
         self._params = {"verbose": verbose, "epochs": -(-steps // epoch)}
         self._callbacks = keras.callbacks.CallbackList(
-            callbacks,
+            [*_listed(callbacks), *([_ProgressBar()] if verbose else [])],
             add_history=True,
-            add_progbar=bool(verbose),
             model=model,
             **self._params,
             steps=min(steps, epoch),
@@ -130,9 +97,15 @@ class Progress:
         """Whether the next meta-step is one to measure."""
         return self._done % self._epoch % _MEASURE_EVERY == 0
 
-    def measured(self, measures: np.ndarray) -> None:
-        """Record `MEASURES` of the next meta-step."""
+    def measured(self, measures: dict[str, float]) -> None:
+        """Record what was measured of the next meta-step."""
         self._measures.append(measures)
+
+    def announce(self, what: str) -> None:
+        """Say what takes time before the bar moves, where there is a bar."""
+        if self._params["verbose"] == 1:
+            sys.stdout.write(f"{what}\n")
+            sys.stdout.flush()
 
     def __enter__(self) -> Progress:
         self._callbacks.on_train_begin()
@@ -176,5 +149,43 @@ class Progress:
         if self._done == 0:
             return {}
         rows = self._rows[: (self._done - 1) % self._epoch + 1]
-        means = [*rows.mean(axis=0).tolist(), *np.mean(self._measures, axis=0).tolist()]
-        return dict(zip(LOGS + MEASURES, means, strict=True))
+        logs = dict(zip(LOGS, rows.mean(axis=0).tolist(), strict=True))
+        for name in self._measures[0]:
+            logs[name] = float(np.mean([measures[name] for measures in self._measures]))
+        return logs
+
+
+class _ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar, whose clock starts once everything is compiled."""
+
+    def __init__(self):
+        super().__init__()
+        self._compiled = False
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self._compiled:
+            super().on_train_batch_end(batch, logs)
+        else:
+            self._reset_progbar()
+            self._maybe_init_progbar()
+            self._compiled = True
+
+
+def _usual_verbosity(steps: int) -> int:
+    """Return what ``verbose="auto"`` stands for."""
+    if steps < _SHORT:
+        return 0
+    return 1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2
+
+
+def _listed(callbacks: Any) -> list:
+    """Return callbacks as a list, or raise for one that has no meaning here."""
+    flat = keras.tree.flatten(callbacks) if callbacks else []
+    for callback in flat:
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise ValueError(
+                'BackupAndRestore saves a model alone. `fit(..., restore="auto")` goes on from '
+                "`model_dir`, with the optimizer, the count of meta-steps and the tasks. "
+                "Received: callbacks with a BackupAndRestore"
+            )
+    return flat

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.execution import (
-    MEASURES,
     MetaStep,
     OverTasks,
     Plan,
@@ -206,8 +205,15 @@ class MetaTrainer:
         pairs = zip(result.gradients, self._reached(layout, numbers), strict=True)
         return result._replace(gradients=[g if reached else None for g, reached in pairs])
 
-    def measure(self, episodes: Episodes, numbers: dict[str, float], capacity: int) -> np.ndarray:
-        """Return `MEASURES` over the tasks of the first of the episodes' meta-steps."""
+    def is_ready(self, episodes: Episodes, capacity: int) -> bool:
+        """Say whether a function for meta-steps such as these is compiled."""
+        key = (episodes.layouts()[0], episodes.tasks, capacity)
+        return key in self._steps
+
+    def measure(
+        self, episodes: Episodes, numbers: dict[str, float], capacity: int
+    ) -> dict[str, float]:
+        """Return means of what `TaskFunctions.measure` gives over the first meta-step's tasks."""
         first = episodes.slice(0, 1)
         layout, _, _ = next(self._stretches(first))
         plan = self._step(layout, first, numbers, capacity).plan
@@ -217,21 +223,26 @@ class MetaTrainer:
             # saves.
             looped = plan._replace(vectorized=False, jit_compile=False, together=False)
             over_tasks = OverTasks(layout, first.tasks, looped)
+            specs = {name: tf.TensorSpec((), tf.float64) for name in numbers}
+            traced = self._functions.measure.get_concrete_function(
+                *layout.specs(), specs, tf.TensorSpec((3,), tf.int64)
+            )
 
             def run(data, numbers):
                 def measure(support, query, key):
                     return self._functions.measure(support, query, numbers, key)
 
-                zeros = tf.zeros(len(MEASURES), tf.float64)
+                zeros = {name: tf.zeros((), tf.float64) for name in traced.structured_outputs}
                 keys = task_keys(self._seed, self._optimizer.step, first.tasks)
-                return over_tasks(measure, zeros, data, tf.constant(0), keys) / first.tasks
+                sums = over_tasks(measure, zeros, data, tf.constant(0), keys)
+                return tf.nest.map_structure(lambda total: total / first.tasks, sums)
 
             self._measures[key] = tf.function(run, autograph=False).get_concrete_function(
-                over_tasks.specs(1), {name: tf.TensorSpec((), tf.float64) for name in numbers}
+                over_tasks.specs(1), specs
             )
         scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
         data = tf.nest.map_structure(tf.convert_to_tensor, first.pack(layout, 1))
-        return self._measures[key](data, scalars).numpy()
+        return {name: float(value) for name, value in self._measures[key](data, scalars).items()}
 
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""

@@ -17,8 +17,9 @@ from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_d
 from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
-from deepchem_meta.engine.progress import EPOCH, ModelProxy, Progress
+from deepchem_meta.engine.progress import EPOCH, Progress
 from deepchem_meta.engine.replicas import check_share, check_strategy
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.task_batch import TaskBatch
@@ -258,10 +259,12 @@ class MetaAlgorithm(TaskAlgorithm):
             batch gets that by itself.
         callbacks : list of keras.callbacks.Callback, optional
             An epoch is `validation_frequency` meta-steps. `model` is a stand-in with
-            `stop_training`, `optimizer`, `get_weights` and `set_weights`.
+            `stop_training`, `optimizer`, `get_weights` and `set_weights`; over a `KerasLearner`
+            all else is that of the learner's model, so that `ModelCheckpoint` saves it.
         verbose : {"auto", 0, 1, 2}, default "auto"
-            A progress bar (1), a line an epoch (2), or silence (0); "auto" is 1 on a terminal and
-            else 0.
+            A progress bar (1), a line an epoch (2), or silence (0). "auto" is 1 on a terminal and
+            in Jupyter, and else 2; for fewer than 10 meta-steps it is 0, so that a loop of short
+            calls does not fill the screen.
         validation : object or tf.data.Dataset, optional
             A source of held-out tasks, as `evaluate` takes it. At the end of each epoch the logs
             get its scores after `optimization_steps` steps, as ``val_loss``, ``val_accuracy`` and
@@ -281,9 +284,10 @@ class MetaAlgorithm(TaskAlgorithm):
         keras.callbacks.History
             ``history.history`` holds for each epoch the means over its meta-steps of ``loss`` (the
             query loss after adaptation, computed with ``training=True``, unlike that of
-            `evaluate`) and ``gradient_norm``; and over every 200th of them, from
-            the first on, ``support_loss_before``, ``support_loss_after`` and ``query_loss_before``
-            adaptation.
+            `evaluate`) and ``gradient_norm``; and over every 200th of them, from the first on,
+            ``support_loss_after`` adaptation, the `metrics` of a `KerasLearner` on the query sets
+            after it, and, of algorithms that adapt in steps, ``support_loss_before`` and
+            ``query_loss_before``.
 
         Raises
         ------
@@ -315,7 +319,12 @@ class MetaAlgorithm(TaskAlgorithm):
             steps = max(0, steps - self.step)
         self._model.check_variables()
         self._meta_optimizer.synchronize()
-        proxy = ModelProxy(self._model.variables, self._meta_optimizer.optimizer)
+        model = getattr(self.learner, "model", None)
+        proxy = ModelProxy(
+            self._model.variables,
+            self._meta_optimizer.optimizer,
+            model if isinstance(model, keras.Model) and self._model.knows_batches else None,
+        )
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history

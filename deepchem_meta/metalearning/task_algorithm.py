@@ -257,14 +257,23 @@ class TaskAlgorithm:
         return self.task_gradient(*batches, numbers, scale)
 
     def _measure_task(self, support, query, numbers, key):
-        """Return the support loss before and after adaptation, and the query loss before."""
+        """Return losses before and after adaptation, and the metrics of the query set after it.
+
+        Those before adaptation are left out where there is none.
+        """
         support, query = self._batches(support, query, key, training=True)
         params = self._model.values()
-        before = self._adapt(params, support, numbers, 0)
+        values = {}
+        if self.adapts_in_steps and self.optimization_steps:
+            before = self._adapt(params, support, numbers, 0)
+            values["support_loss_before"] = self.query_loss(before, support)[0]
+            values["query_loss_before"] = self.query_loss(before, query)[0]
         after = self._adapt(params, support, numbers, self.optimization_steps)
-        pairs = (before, support), (after, support), (before, query)
-        losses = [self.query_loss(adapted, batch)[0] for adapted, batch in pairs]
-        return tf.stack([tf.cast(loss, tf.float64) for loss in losses])
+        values["support_loss_after"] = self.query_loss(after, support)[0]
+        if self._model.metric_names:
+            _, outputs = self.predict_task(after, query.arrays)
+            values |= self._model.metrics(query.arrays, outputs)
+        return {name: tf.cast(value, tf.float64) for name, value in values.items()}
 
     def _evaluate_task(self, support, query, numbers, key, steps, with_outputs):
         """Return the query loss, metrics and outputs after each number of steps, stacked."""

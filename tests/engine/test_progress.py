@@ -1,12 +1,16 @@
 """What callbacks see of meta-training."""
 
+import sys
 import time
+from functools import partial
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from learners import Function, Quadratic, ResumableSine
 
+import deepchem_meta as dc
 from deepchem_meta.metalearning import MAML
 
 FAST = {"meta_batch_size": 2, "task_execution": "vectorized", "jit_compile": False}
@@ -73,18 +77,81 @@ def test_callbacks_can_stop_and_steer(tmp_path):
     maml.fit(2001, callbacks=[early, keras.callbacks.TerminateOnNaN()])
 
 
-def test_callbacks_that_want_a_model_are_told():
-    save = keras.callbacks.ModelCheckpoint("x.keras", save_freq=1)
-    with pytest.raises(AttributeError, match=r"asked for `model\.save`.*model_dir"):
-        MAML(Quadratic(), **FAST).fit(2, callbacks=[save])
-
-
-def test_verbose(capsys):
+@pytest.mark.parametrize(
+    ("terminal", "notebook", "steps", "kind"),
+    [
+        (False, False, 12, "lines"),
+        (True, False, 12, "bar"),
+        (False, True, 12, "bar"),
+        (True, True, 9, "silence"),
+        (False, False, 9, "silence"),
+    ],
+)
+def test_verbose_is_what_suits_the_place(monkeypatch, capsys, terminal, notebook, steps, kind):
     maml = MAML(Quadratic(), **FAST)
-    maml.fit(3)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    if notebook:
+        monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    maml.fit(steps, steps_per_execution=4, validation_frequency=6)
+    out = capsys.readouterr().out
+    if kind == "silence":
+        assert out == ""
+        return
+    assert out.count("Epoch ") == 2 and out.count("6/6") == 2
+    assert ("\x1b[" in out) == (kind == "bar")
+    assert ("Compiling a meta-step of 2 tasks" in out) == (kind == "bar")
+    maml.fit(steps, verbose=1, steps_per_execution=4)
+    assert "Compiling" not in capsys.readouterr().out  # it is compiled
+    maml.fit(steps, verbose=0)
     assert capsys.readouterr().out == ""
-    maml.fit(3, verbose=1)
-    assert "loss" in capsys.readouterr().out
+
+
+def test_the_time_to_compile_is_not_in_the_estimate(monkeypatch, capsys):
+    """The first meta-step takes an hour of a clock of our own, the others a millisecond."""
+    clock = [0.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    maml = MAML(Quadratic(), **FAST)
+    run = maml._trainer().run
+
+    def slow(episodes, *args, **options):
+        clock[0] += 3600 if maml.step == 0 else 0.1 * episodes.steps
+        return run(episodes, *args, **options)
+
+    monkeypatch.setattr(maml._trainer(), "run", slow)
+    maml.fit(101, verbose=1, steps_per_execution=10)
+    out = capsys.readouterr().out
+    assert "99ms/step" in out and "1:00:" not in out and ":" not in out.split("11/101")[1][:40]
+
+
+def test_what_has_no_meaning_is_not_in_the_logs():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(24, 3)).astype("float32"), np.repeat(np.arange(4), 6)
+    tasks = dc.tasks.FewShotClassificationTasks(x, labels, ways=2, shots=2, queries=3)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def logs(make, **options):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        learner = dc.metalearning.KerasLearner(model, loss, tasks, metrics=["accuracy"])
+        return make(learner, meta_batch_size=2, jit_compile=False).fit(1, verbose=0).history
+
+    both = {"loss", "gradient_norm", "support_loss_after", "accuracy"}
+    before = {"support_loss_before", "query_loss_before"}
+    assert set(logs(dc.metalearning.ProtoNet)) == both
+    assert set(logs(dc.metalearning.MAML)) == both | before
+    assert set(logs(partial(MAML, optimization_steps=0))) == both
+
+
+def test_metrics_of_the_query_sets_after_adaptation():
+    tasks = dc.tasks.SinusoidTasks(shots=4, queries=3)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    learner = dc.metalearning.KerasLearner(model, "mse", tasks, metrics=["mae", "mse"])
+    maml = MAML(learner, 0.01, optimizer=keras.optimizers.SGD(0.0), seed=0, **FAST)
+    history = maml.fit(1).history
+    assert history["mse"][0] == pytest.approx(history["loss"][0], rel=1e-5)
+    before = maml.evaluate(tasks, n_tasks=300, optimization_steps=[1])
+    assert history["mae"][0] == pytest.approx(before.mean["mae"][0], rel=0.5)
 
 
 def test_fit_returns_promptly_to_callbacks():
