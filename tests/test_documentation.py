@@ -64,6 +64,7 @@ def _pages():
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, with NumPy 2
+@pytest.mark.filterwarnings("ignore:(currentThread|getName)")  # KerasTuner's
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_runs(page, tmp_path, monkeypatch):
     script, blocks = script_of(page.read_text(encoding="utf-8"))

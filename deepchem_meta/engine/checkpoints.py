@@ -11,7 +11,7 @@ import tempfile
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import tensorflow as tf
 
 from deepchem_meta.evaluation.direction import smaller_is_better
 
-__all__ = ["Best", "CheckpointStore", "open_model_dir"]
+__all__ = ["Best", "CheckpointStore", "check_saved", "open_model_dir", "read_settings"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _STATE = "progress/.ATTRIBUTES/py_state"
+_SAVED = "saved"  # what checkpoints are called in folders that `save_as` writes
 
 _users: Counter[str] = Counter()
 _temporary: set[str] = set()
@@ -82,7 +83,8 @@ class CheckpointStore:
     A checkpoint holds the learner's variables under the name ``listed``, as DeepChem's do; under
     ``optimizer`` the optimizer's slots, its counters and the meta-step; under ``own`` what
     the algorithm has besides the learner's variables; under ``random`` the seed; and under
-    ``progress``, as JSON, the optimizer's class and where the learner's sampling stood.
+    ``progress``, as JSON, the optimizer's class, the algorithm's settings and where the learner's
+    sampling stood.
 
     Parameters
     ----------
@@ -92,6 +94,10 @@ class CheckpointStore:
         What to save.
     optimizer_name : str
         The optimizer's class; slots of another class are not restored.
+    settings : callable
+        Returns the algorithm's settings, as plain data.
+    differences : callable
+        ``(settings there, settings here) -> list of str``: what differs, in words.
     """
 
     def __init__(
@@ -103,15 +109,68 @@ class CheckpointStore:
         optimizer: Sequence[tf.Variable],
         random: Sequence[tf.Variable],
         optimizer_name: str,
+        settings: Callable[[], dict[str, Any]] = dict,
+        differences: Callable[[Any, Any], list[str]] = lambda there, here: [],
     ):
         self._model_dir = model_dir
         self._optimizer_name = optimizer_name
+        self._settings = settings
+        self._differences = differences
         parts = {"listed": listed, "own": own, "optimizer": optimizer, "random": random}
         self._parts = {name: list(variables) for name, variables in parts.items()}
         self._progress = _Progress()
         self._checkpoint = tf.train.Checkpoint(progress=self._progress, **self._parts)
 
-    def save(self, max_to_keep: int, sampling: Any) -> str:
+    def at(self, model_dir: str) -> CheckpointStore:
+        """Return a store of the same variables in another folder."""
+        return CheckpointStore(
+            model_dir,
+            **self._parts,
+            optimizer_name=self._optimizer_name,
+            settings=self._settings,
+            differences=self._differences,
+        )
+
+    def save_as(self, path: str | os.PathLike, sampling: Any) -> None:
+        """Write one checkpoint as a folder of its own, which takes the place of an older one.
+
+        The folder is complete from the moment that it is there, and an older one stays until then.
+
+        Parameters
+        ----------
+        path : path
+            A new folder, or one that this method wrote.
+        sampling : object
+            As in `save`.
+
+        Raises
+        ------
+        TypeError
+            If `path` is no path.
+        ValueError
+            If it is anything else.
+        """
+        path = os.path.abspath(_check_path(path))
+        if os.path.exists(path) and not _is_saved(path):
+            raise ValueError(
+                "`path` must be a new folder, or one that `save` wrote. "
+                f"Received: {path!r}, which holds something else"
+            )
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
+            new, old = (os.path.join(scratch, name) for name in ("new", "old"))
+            self.at(new).save(1, sampling, name=_SAVED)
+            if os.path.exists(path):
+                os.rename(path, old)
+            try:
+                os.rename(new, path)
+            except OSError:
+                if os.path.exists(old):
+                    os.rename(old, path)
+                raise
+
+    def save(self, max_to_keep: int, sampling: Any, name: str = "ckpt") -> str:
         """Write a checkpoint, numbered after all that are in the folder, and return its path.
 
         Parameters
@@ -121,15 +180,23 @@ class CheckpointStore:
         sampling : object
             Where the learner's sampling stands: None, numbers, strings, bytes, NumPy arrays, and
             lists, tuples and dicts with string keys of them.
+        name : str, default "ckpt"
+            What the files are called.
 
         Raises
         ------
         TypeError
             If `sampling` holds anything else.
         """
-        self._progress.value = {"optimizer": self._optimizer_name, "sampling": sampling}
+        self._progress.value = {
+            "optimizer": self._optimizer_name,
+            "sampling": sampling,
+            "settings": self._settings(),
+        }
         number = max([0, *(_number(path) for path in self._paths())]) + 1
-        manager = tf.train.CheckpointManager(self._checkpoint, self._model_dir, max_to_keep)
+        manager = tf.train.CheckpointManager(
+            self._checkpoint, self._model_dir, max_to_keep, checkpoint_name=name
+        )
         return manager.save(checkpoint_number=number)
 
     @property
@@ -141,14 +208,22 @@ class CheckpointStore:
         """Return what the newest readable checkpoint holds as `sampling`, None without any."""
         if not self._paths():
             return None
-        values = self._read_newest()
-        return json.loads(values.get(_STATE, b"{}"), object_hook=_decode).get("sampling")
+        return _progress_of(self._read_newest()).get("sampling")
 
-    def restore(self) -> Any:
+    def settings(self) -> Any:
+        """Return the algorithm's settings that the newest readable checkpoint holds."""
+        return _progress_of(self._read_newest()).get("settings")
+
+    def restore(self, *, compare: bool = False) -> Any:
         """Assign what the newest readable checkpoint holds, and return its `sampling`.
 
         Nothing is assigned unless all of the learner's variables fit. The optimizer's state is
-        left alone, with a warning, if it is another optimizer's.
+        left alone, with a warning, if it is another optimizer's; the count of meta-steps goes on.
+
+        Parameters
+        ----------
+        compare : bool, default False
+            Whether to warn of settings that differ from those of the checkpoint.
 
         Raises
         ------
@@ -157,8 +232,14 @@ class CheckpointStore:
             another learner.
         """
         values = self._read_newest()
-        progress = json.loads(values.get(_STATE, b"{}"), object_hook=_decode)
+        progress = _progress_of(values)
         self._check_learner(values)
+        if compare and (differ := self._differences(progress.get("settings"), self._settings())):
+            warnings.warn(
+                "The checkpoint was written with other settings; those of this algorithm stay:\n  "
+                + "\n  ".join(differ),
+                stacklevel=4,
+            )
         assignments = self._match("listed", values) + self._match("own", values)
         assignments += self._match("random", values) or []
         if any(key.startswith("optimizer/") for key in values):
@@ -166,6 +247,7 @@ class CheckpointStore:
             if progress.get("optimizer") == self._optimizer_name and slots is not None:
                 assignments += slots
             else:
+                assignments += self._match_first("optimizer", values)
                 warnings.warn(
                     "The optimizer's state was not restored, since the checkpoint was written with "
                     f"{progress.get('optimizer')} over other slots than those of this "
@@ -219,6 +301,12 @@ class CheckpointStore:
         fits = all(value is not None and _kind(value) == _kind(v) for v, value in pairs)
         return pairs if fits else None
 
+    def _match_first(self, part: str, values: dict[str, Any]) -> list[tuple[tf.Variable, Any]]:
+        """Pair a part's first variable, of the optimizer the count of meta-steps, if it fits."""
+        key, variable = next(iter(self._entries(part).items()))
+        value = values.get(key)
+        return [(variable, value)] if _kind(value) == _kind(variable) else []
+
     def _check_learner(self, values: dict[str, Any]) -> None:
         """Raise ValueError unless the checkpoint holds just the learner's variables."""
         problems = []
@@ -235,6 +323,45 @@ class CheckpointStore:
                 "The checkpoint belongs to another learner; nothing was restored. Received:\n  "
                 + "\n  ".join(problems)
             )
+
+
+def check_saved(path: str | os.PathLike) -> str:
+    """Return `path` if it is a folder that `CheckpointStore.save_as` wrote.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    ValueError
+        If it is anything else.
+    """
+    path = os.path.abspath(_check_path(path))
+    if not _is_saved(path):
+        raise ValueError(f"`path` must be a folder that `save` wrote. Received: {path!r}")
+    return path
+
+
+def read_settings(path: str) -> Mapping[str, Any]:
+    """Return the settings of the algorithm in a folder that `CheckpointStore.save_as` wrote."""
+    store = CheckpointStore(path, listed=[], own=[], optimizer=[], random=[], optimizer_name="none")
+    return store.settings()
+
+
+def _check_path(path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`path` must be a path. Received: path={path!r}")
+    return os.fspath(path)
+
+
+def _is_saved(path: str) -> bool:
+    """Whether a folder holds what `save_as` writes, and nothing else."""
+    names = set(os.listdir(path)) if os.path.isdir(path) else set()
+    saved = {name for name in names if name.startswith(f"{_SAVED}-")}
+    return bool(saved) and names <= {*saved, "checkpoint"}
+
+
+def _progress_of(values: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(values.get(_STATE, b"{}"), object_hook=_decode)
 
 
 class Best:

@@ -18,6 +18,7 @@ from deepchem_meta.metalearning.proto_maml import ProtoMAML
 from deepchem_meta.metalearning.protonet import ProtoNet
 from deepchem_meta.metalearning.reptile import Reptile
 from deepchem_meta.metalearning.ridge import RidgeRegressionHead
+from deepchem_meta.metalearning.saving import load
 from deepchem_meta.metalearning.task_algorithm import TaskGradient, TaskObjective
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "TaskGradient",
     "TaskObjective",
     "inner_optimizers",
+    "load",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,12 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
-from deepchem_meta.engine.checkpoints import Best, CheckpointStore, open_model_dir
+from deepchem_meta.engine.checkpoints import (
+    Best,
+    CheckpointStore,
+    check_saved,
+    open_model_dir,
+)
 from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel
@@ -28,7 +34,9 @@ from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.evaluation.episodes import EpisodeChunks
 from deepchem_meta.metalearning._class_names import with_class_numbers
+from deepchem_meta.metalearning._settings import constructor_arguments, describe, differences
 from deepchem_meta.metalearning._task_source import check_episodes
+from deepchem_meta.metalearning._weights import load_weights, save_weights
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
@@ -97,6 +105,12 @@ class MetaAlgorithm(TaskAlgorithm):
         from Python's random numbers. It is saved with the checkpoints.
     """
 
+    def __new__(cls, *args: Any, **keywords: Any) -> MetaAlgorithm:
+        """Keep what the constructor is called with, for `save`."""
+        algorithm = super().__new__(cls)
+        algorithm._arguments = constructor_arguments(cls, args, keywords)
+        return algorithm
+
     def __init__(
         self,
         learner: Any,
@@ -152,6 +166,8 @@ class MetaAlgorithm(TaskAlgorithm):
             "random": [self._seed],
             "optimizer": [step, *self._meta_optimizer.state],
             "optimizer_name": type(keras_optimizer).__name__,
+            "settings": lambda: describe(self, self._arguments),
+            "differences": differences,
         }
         self._store = CheckpointStore(self._model_dir, **saved)
         self._best_store = CheckpointStore(os.path.join(self._model_dir, "best"), **saved)
@@ -167,6 +183,7 @@ class MetaAlgorithm(TaskAlgorithm):
         known = self._model.knows_batches
         self._check_episodes = check_episodes if known else lambda episodes: episodes
         self._tried = False
+        self._queue: Callable[[], EpisodeQueue | None] = lambda: None
 
     @property
     def learner(self) -> Any:
@@ -329,6 +346,7 @@ class MetaAlgorithm(TaskAlgorithm):
         if steps == 0:
             return progress.history
         with EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
+            self._queue = weakref.ref(queue)
             state = fitting.fit(
                 self._trainer(),
                 queue,
@@ -365,14 +383,89 @@ class MetaAlgorithm(TaskAlgorithm):
         Warns
         -----
         UserWarning
-            If the newest checkpoint cannot be read and an older one is restored, or if the
-            optimizer is another one and starts afresh.
+            If the newest checkpoint cannot be read and an older one is restored, the algorithm or
+            its settings are not those of the checkpoint, or the optimizer is another one and starts
+            afresh.
         """
         self._model.check_variables()
         if best:
-            self._best_store.restore()
+            self._best_store.restore(compare=True)
         else:
-            self._sampler.rewind(self._store.restore())
+            self._sampler.rewind(self._store.restore(compare=True))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the algorithm into a folder: its settings, and all that `restore` restores.
+
+        Parameters
+        ----------
+        path : path
+            A new folder, or one that `save` wrote, which is replaced. A folder that cannot be
+            written whole leaves an older one as it was.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is anything else.
+
+        See Also
+        --------
+        deepchem_meta.metalearning.load : Makes the algorithm anew.
+        """
+        self._store.save_as(path, self._sampling_state())
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take over the state of an algorithm that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            A folder that `save` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is no such folder, or its learner has other variables. Nothing is changed
+            then.
+
+        Warns
+        -----
+        UserWarning
+            As `restore`. The settings of this algorithm stay.
+        """
+        self._model.check_variables()
+        self._sampler.rewind(self._store.at(check_saved(path)).restore(compare=True))
+
+    def save_weights(self, path: str | os.PathLike) -> None:
+        """Write the learner's variables alone into one file.
+
+        Parameters
+        ----------
+        path : path
+            Its name must end with ``.weights.h5``. Of a `KerasLearner` the file is what
+            ``keras.Model.save_weights`` writes, so that Keras alone can load it into the model.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is not as described.
+        """
+        save_weights(path, self.learner, self._model.variables)
+
+    def load_weights(self, path: str | os.PathLike) -> None:
+        """Assign the learner's variables from a file that `save_weights` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such file, or it holds other variables; nothing is changed then.
+        """
+        load_weights(path, self.learner, self._model.variables)
+        self._meta_optimizer.synchronize()
 
     def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
         """Adapt the learner's own variables to the task it has selected.
@@ -711,6 +804,11 @@ class MetaAlgorithm(TaskAlgorithm):
             if len(arrays):
                 tensors = [tf.convert_to_tensor(array) for array in arrays]
                 self.explain(TaskBatch(self._model, tensors, role, key, training=False))
+
+    def _sampling_state(self) -> Any:
+        """Return where sampling stands; within `fit`, after the episodes that it has taken."""
+        queue = self._queue()
+        return self._sampler.state if queue is None else queue.state
 
     def _assign(self, adapted: Sequence[tf.Tensor]) -> None:
         """Give the learner's variables their adapted values."""

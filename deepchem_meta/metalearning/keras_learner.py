@@ -119,7 +119,7 @@ class KerasLearner(MetaLearner):
     >>> model = keras.Sequential([keras.layers.Dense(40, "relu"), keras.layers.Dense(1)])
     >>> learner = dc.metalearning.KerasLearner(model, "mse", dc.tasks.SinusoidTasks(shots=10))
     >>> maml = dc.metalearning.MAML(learner, learning_rate=0.01, meta_batch_size=4)
-    >>> history = maml.fit(10)
+    >>> history = maml.fit(10, verbose=0)
 
     References
     ----------

@@ -61,7 +61,7 @@ class MetaLearner:
     ...         x = self.rng.normal(size=5).astype("float32")
     ...         return [x, np.float32(self.true_slope) * x]
     >>> maml = dc.metalearning.MAML(LineLearner(), learning_rate=0.1, meta_batch_size=4)
-    >>> history = maml.fit(10)
+    >>> history = maml.fit(10, verbose=0)
     """
 
     def compute_model(

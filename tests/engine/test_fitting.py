@@ -53,6 +53,9 @@ class FakeTrainer:
     def capacity(self, episodes):
         return 64
 
+    def is_ready(self, episodes, capacity):
+        return True
+
     def run(self, episodes, numbers, capacity, meanwhile):
         assert episodes.steps <= capacity
         meanwhile()
