@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["example_inputs"]
+__all__ = ["example_inputs", "input_structure"]
 
 _OPEN_AXIS = 64  # enough for a stack of convolutions and poolings
 
@@ -31,16 +31,23 @@ def example_inputs(model: keras.Model) -> Any:
     ValueError
         If the model does not know its inputs.
     """
-    inputs = model.inputs if model.built else None
-    if not inputs:
+    structure = input_structure(model)
+    if structure is None:
         raise ValueError(
             "`model` must know the shapes of its inputs where `tasks` is None: begin it with a "
             f"keras.Input, or give `tasks`. Received: a {type(model).__name__} without inputs"
         )
-    structure = inputs[0] if isinstance(model, keras.Sequential) else model.input
 
     def zeros(spec):
         shape = [_OPEN_AXIS if size is None else size for size in spec.shape[1:]]
         return np.zeros([1, *shape], tf.as_dtype(spec.dtype).as_numpy_dtype)
 
     return tf.nest.map_structure(zeros, structure)
+
+
+def input_structure(model: keras.Model) -> Any:
+    """Return a model's inputs in their structure, as Keras' symbolic tensors, or None."""
+    inputs = model.inputs if model.built else None
+    if not inputs:
+        return None
+    return inputs[0] if isinstance(model, keras.Sequential) else model.input

@@ -35,6 +35,8 @@ class AdaptedTask:
         ``(adapted, arrays of a batch) -> (loss, outputs)``.
     compute_outputs : callable
         ``(adapted, x) -> outputs``.
+    make_model : callable
+        ``(variables, head, support batch) -> keras.Model``.
     classes_as : {"logits", "probabilities"} or None
         What the outputs are of classes.
     class_names : array of str, optional
@@ -57,6 +59,7 @@ class AdaptedTask:
         support: Sequence[Any],
         compute: Callable,
         compute_outputs: Callable,
+        make_model: Callable,
         *,
         classes_as: str | None = None,
         class_names: np.ndarray | None = None,
@@ -68,6 +71,7 @@ class AdaptedTask:
         self._support = support
         self._compute = compute
         self._compute_outputs = compute_outputs
+        self._make_model = make_model
         self._classes_as = classes_as
 
     def predict(self, inputs: Any, batch_size: int | None = None) -> Any:
@@ -213,6 +217,10 @@ class AdaptedTask:
     def to_model(self) -> keras.Model:
         """Return the adapted model as a plain `keras.Model`, to predict with, save or train on.
 
+        Of `ProtoNet`, `MatchingNet`, `RidgeRegressionHead` and `ProtoMAML` it is the encoder with
+        the head of the support set, made of Keras' own layers and operations, so that Keras alone
+        loads it. It gives what `predict` gives, to rounding.
+
         BatchNormalization predicts with its moving averages there. With ``batch_norm="support"``
         they are the support set's statistics, and with ``"running"`` those of meta-training, as in
         `predict`. No model by itself can be "transductive", with the statistics of the batch it
@@ -228,23 +236,12 @@ class AdaptedTask:
         ------
         TypeError
             If the learner is not a `KerasLearner`, or Keras cannot copy its model; or the algorithm
-            has a head of its own, which the model does not have.
+            has a head of its own that is not known as layers.
 
         Warns
         -----
         UserWarning
             If ``batch_norm`` is "transductive" and the model has BatchNormalization.
         """
-        learner = self._model.learner
-        if self.head:
-            raise TypeError(
-                "`to_model` needs an algorithm that predicts with the model itself; `predict` "
-                "serves all. Received: one with a head of its own"
-            )
-        if not hasattr(learner, "to_model"):
-            raise TypeError(
-                "`to_model` needs a learner that is a KerasLearner. "
-                f"Received: {type(learner).__name__}"
-            )
         support = tf.nest.map_structure(tf.convert_to_tensor, self._support)
-        return learner.to_model(self.variables, self._model.reader.pack(support))
+        return self._make_model(self.variables, self.head, self._model.reader.pack(support))

@@ -38,6 +38,7 @@ from deepchem_meta.metalearning._settings import constructor_arguments, describe
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning._weights import load_weights, save_weights
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
+from deepchem_meta.metalearning.exporting import ServedFunctions, write_saved_model
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
 from deepchem_meta.tasks.streams import as_source
@@ -540,6 +541,7 @@ class MetaAlgorithm(TaskAlgorithm):
             batch,
             self._predict,
             self._outputs_predictor,
+            self.adapted_model,
             classes_as=self.classes_as,
             class_names=names,
         )
@@ -657,6 +659,65 @@ class MetaAlgorithm(TaskAlgorithm):
         self._meta_optimizer.synchronize()
         rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
+
+    def export(
+        self,
+        path: str | os.PathLike,
+        format: str = "tf_saved_model",
+        *,
+        optimization_steps: int | None = None,
+    ) -> None:
+        """Write adaptation and prediction as a SavedModel, which needs TensorFlow alone.
+
+        Its signatures, of an algorithm over a `KerasLearner`, are
+
+        - ``adapt_and_predict(support_x, support_y, query_x) -> {"outputs": ...}``, what
+          ``adapt((support_x, support_y)).predict(query_x)`` gives, for any number of examples;
+        - ``adapt(support_x, support_y)``, the adapted value of each variable by its path, of
+          algorithms that adapt in steps.
+
+        The object that ``tf.saved_model.load`` returns has functions of the same names. Of a model
+        with several inputs the arguments are ``support_x_<name>`` and so on, by key or place, and
+        so are several targets and outputs. Numbers of classes are int64. Dropout rests. There are
+        no sample weights.
+
+        Parameters
+        ----------
+        path : path
+            A new folder, or one with a SavedModel, which is replaced once the new one is whole.
+        format : {"tf_saved_model"}
+            An adapted model can be exported to other formats by Keras:
+            ``adapt(support).to_model().export(path, format="onnx")``.
+        optimization_steps : int, optional
+            Steps of adaptation; those of `fit` by default.
+
+        Raises
+        ------
+        TypeError
+            If the learner is not a `KerasLearner`, or its model cannot be traced.
+        ValueError
+            If an argument is not as described.
+        """
+        if format != "tf_saved_model":
+            raise ValueError(
+                "`format` must be 'tf_saved_model'; the Keras model of one task, "
+                "`adapt(support).to_model()`, has others. "
+                f"Received: format={format!r}"
+            )
+        steps = self.optimization_steps if optimization_steps is None else optimization_steps
+        check_count("optimization_steps", steps)
+        write_saved_model(path, self._model, self._served(steps), self.adapts_in_steps)
+
+    def _served(self, steps: int) -> ServedFunctions:
+        """Return adaptation and prediction as functions of tensors."""
+        key = tf.constant(self._key(0))
+        numbers = self._scalars()
+
+        def adapt(arrays):
+            support = TaskBatch(self._model, arrays, "support", key, training=False)
+            return self._adapt(self._model.values(), support, numbers, steps)
+
+        return ServedFunctions(adapt, self.predict_outputs)
 
     def validate(self, tasks: Any, n_tasks: int) -> Evaluation:
         """Score held-out tasks after `optimization_steps` steps, as `fit` does each epoch.

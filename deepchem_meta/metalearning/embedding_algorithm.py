@@ -14,7 +14,7 @@ from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 
-__all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "known_ways"]
+__all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "dense_layer", "known_ways"]
 
 # The logarithm of the probability of a class that the support set does not have: that of float64's
 # epsilon, as in `EstimatorBaseline`. Far less would make such a query example the whole mean loss.
@@ -107,6 +107,57 @@ class EmbeddingAlgorithm(MetaAlgorithm):
     def apply_head(self, head: list[tf.Tensor], features: tf.Tensor) -> tf.Tensor:
         """Return the logits, of shape (examples, ways), or for regression the predictions."""
         raise NotImplementedError("Subclasses of EmbeddingAlgorithm must implement apply_head.")
+
+    def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return what `apply_head` does in Keras' layers and operations, for `to_model`.
+
+        Parameters
+        ----------
+        head : list of numpy.ndarray
+            What `solve_head` returned for a support set.
+        features : KerasTensor of shape (None, size)
+            The embedding of a functional model.
+
+        Returns
+        -------
+        KerasTensor of shape (None, ways) or (None, outputs)
+        """
+        raise TypeError(
+            "`to_model` needs a head that is known as layers: implement `head_layers`. "
+            f"Received: a {type(self).__name__} without"
+        )
+
+    def adapted_model(
+        self, variables: list[tf.Tensor], head: list[tf.Tensor], support: Any
+    ) -> keras.Model:
+        """Return the encoder and the head as a plain `keras.Model`.
+
+        Parameters and exceptions are those of `MetaAlgorithm.adapted_model`.
+        """
+        learner = self._model.learner
+        if not hasattr(learner, "to_encoder"):
+            return super().adapted_model(variables, [], support)  # raises
+        encoder = learner.to_encoder(variables, support)
+        head = [part.numpy() for part in head]
+        outputs = self._output_layers(head, encoder.output)
+        model = keras.Model(encoder.input, outputs)
+        model(tf.nest.map_structure(tf.convert_to_tensor, support[0]), training=False)
+        return model
+
+    def _output_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return what `predict_outputs` gives, in Keras' layers and operations."""
+        if self.ways is None:
+            return self.head_layers(head, features)
+        logits, known = self.head_layers(head[:-1], features), head[-1] > 0
+        if not known.all():
+            rest = np.where(known, 0.0, _NEVER).astype(head[-1].dtype)
+            shut = np.where(known, 0.0, -1e30).astype(head[-1].dtype)
+            largest = keras.ops.max(logits + shut, axis=1, keepdims=True)
+            logits = logits * known.astype(rest.dtype) + largest * ~known + rest
+        if self._one_output and self.ways == 2:
+            log_odds = logits[:, 1:] - logits[:, :1]
+            return log_odds if self._from_logits else keras.layers.Activation("sigmoid")(log_odds)
+        return logits if self._from_logits else keras.layers.Activation("softmax")(logits)
 
     def adapt_task(
         self,
@@ -397,6 +448,21 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 def known_ways(learner: Any, ways: int | None) -> int | None:
     """Return `ways` or, for None, how many classes the learner's tasks have, if they tell."""
     return getattr(getattr(learner, "tasks", None), "ways", None) if ways is None else ways
+
+
+def dense_layer(kernel: np.ndarray, bias: np.ndarray | None, features: Any) -> Any:
+    """Return a linear function of a functional model's tensor, as a Dense layer.
+
+    Parameters
+    ----------
+    kernel : array of shape (size, units)
+    bias : array of shape (units,) or None
+    features : KerasTensor of shape (None, size)
+    """
+    layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype=kernel.dtype.name)
+    outputs = layer(features)
+    layer.set_weights([kernel] if bias is None else [kernel, bias])
+    return outputs
 
 
 class PositiveNumber:

@@ -23,7 +23,7 @@ from deepchem_meta.metalearning._batch_norm import (
     batch_norm_mode,
     exact_moments,
 )
-from deepchem_meta.metalearning._keras_inputs import example_inputs
+from deepchem_meta.metalearning._keras_inputs import example_inputs, input_structure
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 from deepchem_meta.metalearning._keras_metrics import find_metrics
 from deepchem_meta.metalearning._keras_outputs import shapes_of
@@ -161,6 +161,7 @@ class KerasLearner(MetaLearner):
             tf.convert_to_tensor, first[0] if first else example_inputs(model)
         )
         self._example = tf.nest.map_structure(lambda array: array[:1], x)
+        self._embedding = embedding
         outputs = self._build(x)
         self._trainable = list(model.trainable_variables)
         self._fixed = list(model.non_trainable_variables)
@@ -178,6 +179,7 @@ class KerasLearner(MetaLearner):
             self._checks.check(first, "`tasks`", 1)
         y = first[1] if first else self._loss.example_targets(outputs)
         y = tf.nest.map_structure(tf.convert_to_tensor, y)
+        self._specs = _specs(x, self.model), _specs(y)
         #: Whether the loss takes the outputs for logits.
         self.from_logits = None not in self._loss.probabilities
         #: What the outputs are of classes: "logits" or "probabilities"; None where they are not.
@@ -473,7 +475,32 @@ class KerasLearner(MetaLearner):
         for layer in copy._flatten_layers():
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()  # it keeps what follows from its weights
+        copy(self._example, training=False)  # ONNX needs a model that was called
         return copy
+
+    def to_encoder(self, variables: Sequence[tf.Tensor], support: Any) -> keras.Model:
+        """Return a copy of the model up to the embedding, with given weights.
+
+        Its output has the shape (examples, size), as `compute_features` has it. Parameters,
+        exceptions and warnings are those of `to_model`.
+        """
+        copy = self.to_model(variables, support)
+        if self._embedding is not None:
+            layers = {layer.name: layer for layer in copy.layers}
+            copy = _model_up_to(layers[self._embedding], copy.inputs)
+        known = input_structure(copy)
+        inputs = tf.nest.map_structure(_fresh_input, self._example if known is None else known)
+        features = copy(inputs)
+        if len(features.shape) != 2:
+            features = keras.layers.Flatten()(features)
+        return keras.Model(inputs, features)
+
+    def batch_specs(self) -> tuple:
+        """Return x and y as tensor specifications in their structures.
+
+        Sizes that may differ from batch to batch, the number of examples among them, are None.
+        """
+        return self._specs
 
     # The tasks.
 
@@ -622,6 +649,26 @@ class KerasLearner(MetaLearner):
                 f"Received: {type(self.model).__name__}: {error}"
             ) from error
         return copy
+
+
+def _specs(structure: Any, model: keras.Model | None = None) -> Any:
+    """Return tensors' specifications, open where a model's inputs or the examples are."""
+    tensors = tf.nest.flatten(structure)
+    known = tf.nest.flatten(model.inputs) if model is not None and model.inputs else []
+    shapes = [part.shape for part in (known if len(known) == len(tensors) else tensors)]
+    specs = [
+        tf.TensorSpec((None, *shape[1:]), tensor.dtype)
+        for shape, tensor in zip(shapes, tensors, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(structure, specs)
+
+
+def _fresh_input(tensor: Any) -> Any:
+    """Return an input of a new model for a tensor of another one."""
+    name = getattr(tensor, "name", None) if not tf.is_tensor(tensor) else None
+    return keras.Input(
+        tensor.shape[1:], dtype=keras.backend.standardize_dtype(tensor.dtype), name=name
+    )
 
 
 def _model_up_to(layer: keras.layers.Layer, inputs: Any) -> keras.Model:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.model import Embedding
@@ -12,6 +14,7 @@ from deepchem_meta.metalearning.embedding_algorithm import (
     EmbeddingAlgorithm,
     PositiveNumber,
     class_weights,
+    dense_layer,
 )
 from deepchem_meta.models.optimizers import Adam
 
@@ -107,3 +110,12 @@ class MatchingNet(EmbeddingAlgorithm):
         terms = attention[:, :, tf.newaxis] + log_weights
         nothing = tf.constant(-1e9, terms.dtype)
         return tf.reduce_logsumexp(tf.where(counted, terms, nothing), axis=1)
+
+    def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return the logits in Keras' layers; see `EmbeddingAlgorithm.head_layers`."""
+        directions, weights = head
+        kernel = float(self._temperature) * directions.T
+        features = keras.layers.UnitNormalization(dtype=directions.dtype.name)(features)
+        attention = keras.ops.expand_dims(dense_layer(kernel, None, features), -1)
+        log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1)), -1e9)
+        return keras.ops.logsumexp(attention + log_weights.astype(weights.dtype), axis=1)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.model import Embedding
 from deepchem_meta.engine.task_batch import TaskBatch
-from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
+from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm, dense_layer
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.protonet import prototypes
 from deepchem_meta.models.optimizers import Adam
@@ -87,6 +88,11 @@ class ProtoMAML(EmbeddingAlgorithm, MAML):
         """Return the linear logits."""
         weights, offsets = head
         return tf.matmul(features, weights, transpose_b=True) + offsets
+
+    def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return the linear logits as a Dense layer; see `EmbeddingAlgorithm.head_layers`."""
+        weights, offsets = head
+        return dense_layer(weights.T, offsets, features)
 
     def adapt_task(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_option
@@ -13,6 +15,7 @@ from deepchem_meta.metalearning.embedding_algorithm import (
     EmbeddingAlgorithm,
     PositiveNumber,
     class_weights,
+    dense_layer,
 )
 from deepchem_meta.models.optimizers import Adam
 
@@ -113,6 +116,20 @@ class ProtoNet(EmbeddingAlgorithm):
             apart = tf.math.squared_difference(features[:, tf.newaxis], centers[tf.newaxis])
             likeness = -tf.reduce_sum(apart, axis=-1)
         return tf.cast(self._temperature.tensor(), likeness.dtype) * likeness
+
+    def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return the logits in Keras' layers; see `EmbeddingAlgorithm.head_layers`.
+
+        Minus the squared distance is linear in the features but for their own square.
+        """
+        (centers,) = head
+        scale = float(self._temperature)
+        if self._distance == "cosine":
+            features = keras.layers.UnitNormalization(dtype=centers.dtype.name)(features)
+            norms = np.sqrt(np.maximum((centers**2).sum(1, keepdims=True), 1e-12))
+            return dense_layer(scale * (centers / norms).T, None, features)
+        linear = dense_layer(2 * scale * centers.T, -scale * (centers**2).sum(1), features)
+        return linear - scale * keras.ops.sum(keras.ops.square(features), axis=1, keepdims=True)
 
 
 def prototypes(support: Embedding, ways: int) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.model import Embedding
@@ -12,6 +13,7 @@ from deepchem_meta.metalearning.embedding_algorithm import (
     EmbeddingAlgorithm,
     PositiveNumber,
     class_weights,
+    dense_layer,
     known_ways,
 )
 from deepchem_meta.models.optimizers import Adam
@@ -123,6 +125,12 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
         if self.ways is None:
             return predicted
         return tf.cast(self._scale.tensor(), predicted.dtype) * predicted
+
+    def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
+        """Return the predictions as a Dense layer; see `EmbeddingAlgorithm.head_layers`."""
+        solved, intercept = head
+        scale = 1.0 if self.ways is None else float(self._scale)
+        return dense_layer(scale * solved, scale * intercept, features)
 
 
 def _ridge(x: tf.Tensor, y: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_loop import check_second_derivatives
@@ -143,6 +144,33 @@ class TaskAlgorithm:
     def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
         """Return the outputs of an adapted model of a `KerasLearner` for x alone."""
         return self._model.learner.compute_outputs(x, adapted)
+
+    def adapted_model(
+        self, variables: list[tf.Tensor], head: list[tf.Tensor], support: Any
+    ) -> keras.Model:
+        """Return an adapted model as a plain `keras.Model`; see `AdaptedTask.to_model`.
+
+        Parameters
+        ----------
+        variables : list of tf.Tensor
+            The adapted value of each of the learner's variables.
+        head : list of tf.Tensor
+            What `adapt_task` returned after them.
+        support : nested structure of tf.Tensor
+            The support batch.
+        """
+        if not hasattr(self._model.learner, "to_model"):
+            raise TypeError(
+                "`to_model` needs a learner that is a KerasLearner. "
+                f"Received: {type(self._model.learner).__name__}"
+            )
+        if head:
+            raise TypeError(
+                "`to_model` needs an algorithm that predicts with the model itself, or whose head "
+                "is known as layers; `predict` serves all. "
+                f"Received: a {type(self).__name__} with a head of its own"
+            )
+        return self._model.learner.to_model(variables, support)
 
     @property
     def learns_together(self) -> bool:
