@@ -97,7 +97,7 @@ class CheckpointStore:
     settings : callable
         Returns the algorithm's settings, as plain data.
     differences : callable
-        ``(settings there, settings here) -> list of str``: what differs, in words.
+        ``(settings there, settings here, training) -> list of str``: what differs, in words.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class CheckpointStore:
         random: Sequence[tf.Variable],
         optimizer_name: str,
         settings: Callable[[], dict[str, Any]] = dict,
-        differences: Callable[[Any, Any], list[str]] = lambda there, here: [],
+        differences: Callable[[Any, Any, bool], list[str]] = lambda there, here, training: [],
     ):
         self._model_dir = model_dir
         self._optimizer_name = optimizer_name
@@ -214,7 +214,7 @@ class CheckpointStore:
         """Return the algorithm's settings that the newest readable checkpoint holds."""
         return _progress_of(self._read_newest()).get("settings")
 
-    def restore(self, *, compare: bool = False) -> Any:
+    def restore(self, *, compare: str | None = None) -> Any:
         """Assign what the newest readable checkpoint holds, and return its `sampling`.
 
         Nothing is assigned unless all of the learner's variables fit. The optimizer's state is
@@ -222,8 +222,9 @@ class CheckpointStore:
 
         Parameters
         ----------
-        compare : bool, default False
-            Whether to warn of settings that differ from those of the checkpoint.
+        compare : {"training", "adaptation"}, optional
+            Of which settings to warn that differ from those of the checkpoint: of all, or of those
+            that adaptation depends on.
 
         Raises
         ------
@@ -234,12 +235,8 @@ class CheckpointStore:
         values = self._read_newest()
         progress = _progress_of(values)
         self._check_learner(values)
-        if compare and (differ := self._differences(progress.get("settings"), self._settings())):
-            warnings.warn(
-                "The checkpoint was written with other settings; those of this algorithm stay:\n  "
-                + "\n  ".join(differ),
-                stacklevel=4,
-            )
+        if compare:
+            self._compare(progress.get("settings"), compare == "training")
         assignments = self._match("listed", values) + self._match("own", values)
         assignments += self._match("random", values) or []
         if any(key.startswith("optimizer/") for key in values):
@@ -304,8 +301,18 @@ class CheckpointStore:
     def _match_first(self, part: str, values: dict[str, Any]) -> list[tuple[tf.Variable, Any]]:
         """Pair a part's first variable, of the optimizer the count of meta-steps, if it fits."""
         key, variable = next(iter(self._entries(part).items()))
-        value = values.get(key)
-        return [(variable, value)] if _kind(value) == _kind(variable) else []
+        fits = _kind(values.get(key)) == _kind(variable) and variable.dtype.is_integer
+        return [(variable, values[key])] if fits else []
+
+    def _compare(self, settings: Any, training: bool) -> None:
+        """Warn of settings that differ from those of a checkpoint."""
+        differ = self._differences(settings, self._settings(), training)
+        if differ:
+            warnings.warn(
+                "The checkpoint was written with other settings; those of this algorithm stay:\n  "
+                + "\n  ".join(differ),
+                stacklevel=5,
+            )
 
     def _check_learner(self, values: dict[str, Any]) -> None:
         """Raise ValueError unless the checkpoint holds just the learner's variables."""

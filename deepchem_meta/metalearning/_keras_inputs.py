@@ -47,7 +47,7 @@ def example_inputs(model: keras.Model) -> Any:
 
 def input_structure(model: keras.Model) -> Any:
     """Return a model's inputs in their structure, as Keras' symbolic tensors, or None."""
-    inputs = model.inputs if model.built else None
+    inputs = getattr(model, "inputs", None) if model.built else None
     if not inputs:
         return None
     return inputs[0] if isinstance(model, keras.Sequential) else model.input

@@ -18,6 +18,7 @@ __all__ = ["constructor_arguments", "describe", "differences", "make"]
 
 # What may differ without any effect on the numbers, or is restored by itself.
 _NOT_COMPARED = {"learner", "model_dir", "seed", "task_execution", "jit_compile", "task_batch_size"}
+_OF_TRAINING = {"optimizer", "meta_batch_size", "reduction"}
 
 
 def constructor_arguments(cls: type, args: tuple, keywords: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +71,32 @@ def describe(algorithm: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def differences(there: Mapping[str, Any] | None, here: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two descriptions, a line each; nothing if one has none."""
+def differences(
+    there: Mapping[str, Any] | None, here: Mapping[str, Any], training: bool
+) -> list[str]:
+    """Return what differs between two descriptions, a line each.
+
+    Parameters
+    ----------
+    there, here : dict
+        As `describe` returns them; nothing differs from None, of a checkpoint without settings.
+    training : bool
+        Whether what only meta-training depends on counts, such as the optimizer.
+    """
     if not there:
         return []
     if there["algorithm"] != here["algorithm"]:
         names = (one["algorithm"].rpartition(".")[2] for one in (there, here))
         return ["algorithm: {} there, {} here".format(*names)]
-    pairs = (_flat(one["arguments"] | one["assigned"]) for one in (there, here))
-    old, new = ({k: v for k, v in one.items() if _is_compared(k)} for one in pairs)
+    left_out = _NOT_COMPARED if training else _NOT_COMPARED | _OF_TRAINING
+    old, new = (
+        {
+            name: value
+            for name, value in _flat(one["arguments"]).items()
+            if name.partition(".")[0] not in left_out and name != "optimizer.name"
+        }
+        for one in (there, here)
+    )
     return [
         f"{name}: {old.get(name, 'absent')!r} there, {new.get(name, 'absent')!r} here"
         for name in dict.fromkeys([*old, *new])
@@ -197,12 +215,6 @@ def _cannot_be_made(what: str) -> ValueError:
         "`load` needs settings that it can make anew; construct the algorithm yourself and call "
         f"its method `load`. Received: {what}"
     )
-
-
-def _is_compared(name: str) -> bool:
-    """Whether a setting is compared; Keras numbers the names of its optimizers."""
-    first, _, rest = name.partition(".")
-    return first not in _NOT_COMPARED and rest.rpartition(".")[2] != "name"
 
 
 def _is_assignable(kind: type, name: str) -> bool:

@@ -332,7 +332,7 @@ class MetaAlgorithm(TaskAlgorithm):
         epoch = check_count("validation_frequency", validation_frequency, minimum=1)
         validate = self._validator(validation, validation_tasks, save_best, restore)
         if restore:
-            self.restore()
+            self._restore("training" if steps else "adaptation")
         if whole_run:
             steps = max(0, steps - self.step)
         self._model.check_variables()
@@ -385,14 +385,15 @@ class MetaAlgorithm(TaskAlgorithm):
         -----
         UserWarning
             If the newest checkpoint cannot be read and an older one is restored, the algorithm or
-            its settings are not those of the checkpoint, or the optimizer is another one and starts
-            afresh.
+            the settings that adaptation depends on are not those of the checkpoint, or the
+            optimizer is another one and starts afresh. ``fit(restore=True)`` compares the settings
+            of training too.
         """
         self._model.check_variables()
         if best:
-            self._best_store.restore(compare=True)
+            self._best_store.restore(compare="adaptation")
         else:
-            self._sampler.rewind(self._store.restore(compare=True))
+            self._restore("adaptation")
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the algorithm into a folder: its settings, and all that `restore` restores.
@@ -434,7 +435,7 @@ class MetaAlgorithm(TaskAlgorithm):
             As `restore`. The settings of this algorithm stay.
         """
         self._model.check_variables()
-        self._sampler.rewind(self._store.at(check_saved(path)).restore(compare=True))
+        self._sampler.rewind(self._store.at(check_saved(path)).restore(compare="training"))
 
     def save_weights(self, path: str | os.PathLike) -> None:
         """Write the learner's variables alone into one file.
@@ -865,6 +866,11 @@ class MetaAlgorithm(TaskAlgorithm):
             if len(arrays):
                 tensors = [tf.convert_to_tensor(array) for array in arrays]
                 self.explain(TaskBatch(self._model, tensors, role, key, training=False))
+
+    def _restore(self, compare: str) -> None:
+        """Go back to the newest checkpoint, and tell which settings differ."""
+        self._model.check_variables()
+        self._sampler.rewind(self._store.restore(compare=compare))
 
     def _sampling_state(self) -> Any:
         """Return where sampling stands; within `fit`, after the episodes that it has taken."""

@@ -461,7 +461,7 @@ class KerasLearner(MetaLearner):
                 "BatchNormalization predicts with the statistics of the support set, and `predict` "
                 "of the adapted task with those of the batch at hand, so their outputs differ. "
                 'With `batch_norm="support"` or "running" they are the same.',
-                stacklevel=3,
+                stacklevel=4,
             )
             x, _, *weights = support
             weights = weights[0] if weights else None
@@ -654,7 +654,7 @@ class KerasLearner(MetaLearner):
 def _specs(structure: Any, model: keras.Model | None = None) -> Any:
     """Return tensors' specifications, open where a model's inputs or the examples are."""
     tensors = tf.nest.flatten(structure)
-    known = tf.nest.flatten(model.inputs) if model is not None and model.inputs else []
+    known = [] if model is None else tf.nest.flatten(input_structure(model))
     shapes = [part.shape for part in (known if len(known) == len(tensors) else tensors)]
     specs = [
         tf.TensorSpec((None, *shape[1:]), tensor.dtype)

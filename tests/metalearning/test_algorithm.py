@@ -323,6 +323,7 @@ def test_validation_goes_into_the_history_and_the_best_is_kept(tmp_path):
     assert maml.learner.variables[0].numpy() == weights[-1]
 
 
+@pytest.mark.filterwarnings("ignore:The checkpoint was written with other settings")
 @pytest.mark.parametrize("restore", [True, False])
 def test_a_run_that_goes_on_beats_the_best_before_or_leaves_it(tmp_path, restore):
     options = {"validation": Lines(), "save_best": "val_loss"}

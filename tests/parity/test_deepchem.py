@@ -196,7 +196,8 @@ PROGRAM = """
         task_execution="vectorized",
         jit_compile=False,
     )
-    maml.fit({steps}, checkpoint_interval=0, restore={restore}, steps_per_execution=20)
+    maml.fit({steps}, checkpoint_interval=0, restore={restore}, steps_per_execution=20,
+        verbose=0)
     print([v.numpy().tolist() for v in learner.variables])
 """
 
