@@ -654,7 +654,8 @@ class KerasLearner(MetaLearner):
 def _specs(structure: Any, model: keras.Model | None = None) -> Any:
     """Return tensors' specifications, open where a model's inputs or the examples are."""
     tensors = tf.nest.flatten(structure)
-    known = [] if model is None else tf.nest.flatten(input_structure(model))
+    inputs = None if model is None else input_structure(model)
+    known = [] if inputs is None else tf.nest.flatten(inputs)
     shapes = [part.shape for part in (known if len(known) == len(tensors) else tensors)]
     specs = [
         tf.TensorSpec((None, *shape[1:]), tensor.dtype)

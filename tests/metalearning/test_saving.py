@@ -193,6 +193,8 @@ def test_another_learner_is_refused(tmp_path):
 def test_other_settings_are_told_and_stay(tmp_path):
     maml = MAML(Quadratic(), 0.1, optimizer=keras.optimizers.SGD(0.5), model_dir=tmp_path, **PLAIN)
     maml.fit(1)
+    same = MAML(Quadratic(), 0.1, optimizer=keras.optimizers.SGD(0.5), model_dir=tmp_path, seed=1)
+    same.restore()  # another plan is no other setting
     options = {"optimizer": keras.optimizers.SGD(0.25), "model_dir": tmp_path, **PLAIN}
     other = MAML(Quadratic(), 0.2, 3, **options)
     told = (
@@ -204,8 +206,6 @@ def test_other_settings_are_told_and_stay(tmp_path):
     with pytest.warns(UserWarning, match=f"(?s){told}$"):
         other.fit(1, restore=True)
     assert other.learning_rate == 0.2 and other.optimization_steps == 3 and other.step == 2
-    same = MAML(Quadratic(), 0.1, optimizer=keras.optimizers.SGD(0.5), model_dir=tmp_path, seed=1)
-    same.restore()  # another plan is no other setting
     reptile = dc.metalearning.Reptile(Quadratic(), 0.1, model_dir=tmp_path, **PLAIN)
     with pytest.warns(UserWarning, match=r"algorithm: MAML there, Reptile here|starts afresh"):
         reptile.restore()
