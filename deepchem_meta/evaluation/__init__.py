@@ -1,16 +1,35 @@
 """What adaptation to held-out tasks gives: values, means, intervals, tables and plots."""
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 from deepchem_meta.evaluation.baselines import EstimatorBaseline, FittedEstimator
 from deepchem_meta.evaluation.comparing import compare
 from deepchem_meta.evaluation.comparison import Comparison
 from deepchem_meta.evaluation.intervals import mean_and_interval
+from deepchem_meta.evaluation.ranking import ScoredTasks, enrichment, hits_in_top, spearman
 from deepchem_meta.evaluation.report import Evaluation
 
 __all__ = [
     "Comparison",
     "EstimatorBaseline",
     "Evaluation",
+    "FewShotClassifier",
+    "FewShotRegressor",
     "FittedEstimator",
+    "ScoredTasks",
     "compare",
+    "enrichment",
+    "hits_in_top",
     "mean_and_interval",
+    "spearman",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import scikit-learn with the classes that are its estimators, and not before."""
+    if name in ("FewShotClassifier", "FewShotRegressor"):
+        return getattr(importlib.import_module("deepchem_meta.evaluation.estimators"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from deepchem_meta.evaluation._tables import html_table, text_table, wrapped
 from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.evaluation.intervals import mean_and_interval
 from deepchem_meta.evaluation.report import Evaluation
@@ -19,7 +20,8 @@ __all__ = ["Comparison", "check_metric", "common_metrics", "cost"]
 class Comparison:
     """Evaluations of several algorithms on the same tasks.
 
-    Printed, it is a table with the best one first.
+    Printed, and in notebooks, it is a table with the best one first. Of tasks with names it has the
+    range of their means: an assay on which an algorithm fails does not show in the mean.
 
     Parameters
     ----------
@@ -207,28 +209,43 @@ class Comparison:
             writer.writerows(rows)
 
     def __str__(self) -> str:
+        rows = self._rows()
+        parts = [text_table(rows, left=True)]
+        width = max(len(name) for name in [*(row[0] for row in rows), *self.failed])
+        parts += [f"{name.ljust(width)}  {why}" for name, why in self.failed.items()]
+        return "\n".join([*parts, wrapped(self._basis())])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        rows = self._rows()
+        failed = [[name, why, *[""] * (len(rows[0]) - 2)] for name, why in self.failed.items()]
+        return html_table([*rows, *failed], self._basis())
+
+    def _rows(self) -> list[list[str]]:
+        """Return the table's rows, the header first."""
         mean, half, steps = self.mean, self.ci95, self.optimization_steps
-        differences = {name: _interval(*pair) for name, pair in self.differences().items()}
         columns = {
             "": {name: name for name in mean},
             self.metric: {name: _interval(mean[name], half[name]) for name in mean},
-            "steps": {name: str(steps[name]) for name in mean},
         }
+        if self.unit == "draws":  # over named tasks
+            spreads = {
+                name: one.spread(self.metric)[:, 0] for name, one in self.evaluations.items()
+            }
+            columns["lowest to highest"] = {
+                name: f"{low:.4g} to {high:.4g}" for name, (low, _, high) in spreads.items()
+            }
+        columns["steps"] = {name: str(steps[name]) for name in mean}
         if self.seconds:
             columns["seconds"] = {name: f"{value:.1f}" for name, value in self.seconds.items()}
+        differences = {name: _interval(*pair) for name, pair in self.differences().items()}
         if differences:
             columns[f"difference from {next(iter(mean))}"] = differences
-        cells = [[head, *(cell.get(name, "") for name in mean)] for head, cell in columns.items()]
-        widths = [max(map(len, column)) for column in cells]
-        widths[0] = max([widths[0], *map(len, self.failed)])
-        lines = [
-            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in zip(*cells, strict=True)
+        return [list(columns)] + [
+            [cells.get(name, "") for cells in columns.values()] for name in mean
         ]
-        lines += [f"{name.ljust(widths[0])}  {why}" for name, why in self.failed.items()]
-        return "\n".join([*lines, self._basis()])
-
-    __repr__ = __str__
 
     def _basis(self) -> str:
         """Return what the figures are over."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deepchem_meta.evaluation._tables import html_table, text_table, wrapped
 from deepchem_meta.evaluation.intervals import mean_and_interval
 
 __all__ = ["Evaluation"]
@@ -15,7 +16,8 @@ __all__ = ["Evaluation"]
 class Evaluation:
     """Loss and metrics on the query sets of held-out tasks, over steps of adaptation.
 
-    Printed, it is a table of means and 95% intervals.
+    Printed, it is a table of means and 95% intervals, and of the lowest and the highest mean of
+    named tasks. Notebooks show it as a table.
 
     Parameters
     ----------
@@ -113,6 +115,25 @@ class Evaluation:
             for name in dict.fromkeys(self.task_names)
         }
 
+    def spread(self, metric: str = "loss") -> np.ndarray:
+        """Return how far tasks differ, which the interval of the mean does not tell.
+
+        Parameters
+        ----------
+        metric : str, default "loss"
+            "loss" or the name of a metric.
+
+        Returns
+        -------
+        float64 array of shape (3, steps)
+            The lowest, the median and the highest mean of the named tasks; of tasks without names
+            their quantiles at 5, 50 and 95%.
+        """
+        if self.task_names is None:
+            return np.quantile(self._value(metric), [0.05, 0.5, 0.95], axis=0)
+        means = np.stack([mean for mean, _ in self.by_task(metric).values()])
+        return np.quantile(means, [0.0, 0.5, 1.0], axis=0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as numbers, strings, lists and dicts, ready for JSON."""
         return {
@@ -157,20 +178,43 @@ class Evaluation:
         return plotting.plot_adaptation({label: self}, metric, ax=ax)
 
     def __str__(self) -> str:
-        names = list(self._values())
-        rows = [("steps", *names)]
-        mean, half = self.mean, self.ci95
-        for index, steps in enumerate(self.optimization_steps):
-            cells = (f"{mean[name][index]:.4g} ± {half[name][index]:.2g}" for name in names)
-            rows.append((str(steps), *cells))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
-        return "\n".join([self._headline(), *lines])
+        parts = [wrapped(self._headline()), text_table(self._rows())]
+        if self.task_names is not None:
+            parts += [self._range_headline(), text_table(self._ranges(), left=True)]
+        return "\n".join(parts)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook."""
+        tables = [html_table(self._rows(), self._headline())]
+        if self.task_names is not None:
+            tables.append(html_table(self._ranges(), self._range_headline()))
+        return "\n".join(tables)
+
+    def _rows(self) -> list[list[str]]:
+        names = list(self._values())
+        mean, half = self.mean, self.ci95
+        rows = [["steps", *names]]
+        for index, steps in enumerate(self.optimization_steps):
+            cells = (f"{mean[name][index]:.4g} ± {half[name][index]:.2g}" for name in names)
+            rows.append([str(steps), *cells])
+        return rows
+
+    def _ranges(self) -> list[list[str]]:
+        """Return the lowest and highest task of each metric, after the last number of steps."""
+        rows = [["", "lowest", "task", "median", "highest", "task"]]
+        for metric in self._values():
+            means = {name: mean[-1] for name, (mean, _) in self.by_task(metric).items()}
+            low, high = min(means, key=means.get), max(means, key=means.get)
+            median = self.spread(metric)[1, -1]
+            cells = (f"{means[low]:.4g}", low, f"{median:.4g}", f"{means[high]:.4g}", high)
+            rows.append([metric, *(cell[:24] for cell in cells)])
+        return rows
+
+    def _range_headline(self) -> str:
+        steps = self.optimization_steps[-1]
+        return f"means of each of {len(set(self.task_names))} tasks after {steps} steps"
 
     def _headline(self) -> str:
         settings = "".join(f", {name} {value}" for name, value in self.settings.items())

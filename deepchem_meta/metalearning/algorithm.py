@@ -552,7 +552,7 @@ class MetaAlgorithm(TaskAlgorithm):
         tasks: Any,
         *,
         n_tasks: int = 600,
-        optimization_steps: Sequence[int] = (0, 1, 5, 10),
+        optimization_steps: int | Sequence[int] = (0, 1, 5, 10),
         seed: int = 0,
     ) -> Evaluation:
         """Adapt to held-out tasks, each from the meta-learned variables, and score the query sets.
@@ -567,7 +567,7 @@ class MetaAlgorithm(TaskAlgorithm):
         n_tasks : int, default 600
             Tasks to adapt to. Of a source that names its tasks (`AssayTasks`) each occurs equally
             often, so the number is rounded up to full rounds.
-        optimization_steps : sequence of int, default (0, 1, 5, 10)
+        optimization_steps : int or sequence of int, default (0, 1, 5, 10)
             Steps of adaptation after which to score. Algorithms without steps (`ProtoNet`, say)
             score once, as after 0.
         seed : int, default 0
@@ -587,9 +587,11 @@ class MetaAlgorithm(TaskAlgorithm):
         source = as_source(tasks)
         check_count("n_tasks", n_tasks, minimum=1)
         check_count("seed", seed)
-        if not isinstance(optimization_steps, Iterable) or not (steps := tuple(optimization_steps)):
+        several = isinstance(optimization_steps, Iterable)
+        steps = tuple(optimization_steps) if several else (optimization_steps,)
+        if not steps:
             raise ValueError(
-                "`optimization_steps` must be a sequence of int. "
+                "`optimization_steps` must be an int, or a sequence of at least one. "
                 f"Received: optimization_steps={optimization_steps!r}"
             )
         for count in steps:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CLASSIFICATION_SCORES", "REGRESSION_SCORES"]
+__all__ = ["CLASSIFICATION_SCORES", "REGRESSION_SCORES", "examples_of"]
 
 
 def roc_auc(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
@@ -44,8 +44,25 @@ CLASSIFICATION_SCORES: dict[str, Callable[..., float]] = {
 REGRESSION_SCORES: dict[str, Callable[..., float]] = {"r2": r2, "rmse": rmse}
 
 
-def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: bool = False) -> float:
-    metric = getattr(_sklearn_metrics(), name)
+def examples_of(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, classes: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and predictions of the examples of weight above 0, in one shape.
+
+    Parameters
+    ----------
+    y_true, y_pred : array
+        One value for each example, or with `classes` two logits; for regression of several outputs
+        of shape (examples, outputs).
+    sample_weight : array of shape (examples,), optional
+    classes : bool, default False
+        Whether the targets must be of two classes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or one of two classes is absent.
+    """
     y_true, y_pred = (np.asarray(array) for array in (y_true, y_pred))
     if classes and y_pred.size == 2 * y_true.size and y_pred.shape[-1] == 2:
         y_pred = y_pred[..., 1] - y_pred[..., 0]  # of two logits it is the log-odds
@@ -64,7 +81,12 @@ def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: boo
             "`y_true` must have active and inactive examples of weight above 0. "
             f"Received: the values {np.unique(y_true)}"
         )
-    return float(metric(y_true, y_pred))
+    return y_true, y_pred
+
+
+def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: bool = False) -> float:
+    metric = getattr(_sklearn_metrics(), name)
+    return float(metric(*examples_of(y_true, y_pred, sample_weight, classes)))
 
 
 def _sklearn_metrics() -> Any:

@@ -74,23 +74,36 @@ class TestComparison:
 
     def test_table(self):
         found = Comparison(make_values(), "accuracy", seconds={"A": 1.25})
-        head, *rows, last = str(found).splitlines()
+        head, *rows = str(found).splitlines()[:4]
         assert head.split() == ["accuracy", "steps", "seconds", "difference", "from", "B"]
         assert [row.split()[0] for row in rows] == ["B", "C", "A"]
         mean, half = found.differences()["A"]
         expected = ["A", f"{found.mean['A']:.4g}", "±", f"{found.ci95['A']:.2g}", "1", "1.2"]
         assert rows[-1].split() == [*expected, f"{mean:.4g}", "±", f"{half:.2g}"]
         assert rows[0].split()[-1] == "5"  # neither seconds nor a difference
-        assert last == (
+        assert " ".join(str(found).splitlines()[4:]) == (
             "40 tasks, seed 7; mean ± 95% interval over tasks (1.96 standard errors), "
             "differences paired by task"
         )
         assert len({len(line) for line in (head, rows[1], rows[2])}) == 1
 
     def test_table_of_named_tasks(self):
-        last = str(Comparison(make_values(24, 3), "accuracy")).splitlines()[-1]
+        found = Comparison(make_values(24, 3), "accuracy")
+        lines = str(found).splitlines()
+        assert all(len(line) <= 80 for line in lines)
+        last = " ".join(lines[-2:])
         assert last.startswith("3 tasks, 8 draws of each, seed 7; ")
         assert last.endswith("over draws (Student's t), differences paired by draw")
+        assert "lowest to highest" in lines[0]
+        means = [mean[0] for mean, _ in found.evaluations["B"].by_task("accuracy").values()]
+        assert f"{min(means):.4g} to {max(means):.4g}" in lines[1]
+        page = found._repr_html_()
+        assert "<table>" in page and "lowest to highest" in page and "paired by draw" in page
+
+    def test_a_failed_one_has_a_row_in_notebooks(self):
+        failed = {"<bad>": "failed at meta-step 5"}
+        page = Comparison(make_values(), "accuracy", failed=failed)._repr_html_()
+        assert "&lt;bad&gt;" in page and "failed at meta-step 5" in page
 
     def test_table_of_one(self):
         text = str(Comparison({"A": make_values()["A"]}, "loss"))

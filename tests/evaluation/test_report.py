@@ -33,13 +33,43 @@ def test_named_tasks_are_averaged_before_the_interval_over_draws():
 
 def test_table():
     text = str(make(40, algorithm="MAML", batch_norm="support"))
-    head, names, *rows = text.splitlines()
+    *head, names, first, second = text.splitlines()
+    head, rows = " ".join(head), [first, second]
     assert head.startswith("40 tasks, seed 3, algorithm MAML, batch_norm support; mean ± 95%")
     assert head.endswith("over tasks (1.96 standard errors)")
     assert names.split() == ["steps", "loss", "accuracy"]
     assert [row.split()[0] for row in rows] == ["0", "5"]
     assert "2 tasks, 3 draws of each" in str(make(6, task_names=["a", "b"] * 3))
     assert "over draws (Student's t)" in str(make(6, task_names=["a", "b"] * 3))
+
+
+def test_the_range_over_named_tasks():
+    found = make(6, task_names=["low", "h" * 60] * 3)
+    assert all(len(line) <= 80 for line in str(found).splitlines())
+    means = {name: mean for name, (mean, _) in found.by_task("accuracy").items()}
+    stacked = np.stack(list(means.values()))
+    np.testing.assert_allclose(
+        found.spread("accuracy"), [stacked.min(0), stacked.mean(0), stacked.max(0)]
+    )
+    low = min(means, key=lambda name: means[name][-1])
+    assert f"{means[low][-1]:.4g}" in str(found) and low[:24] in str(found)
+    assert "means of each of 2 tasks after 5 steps" in str(found)
+
+
+def test_the_spread_of_tasks_without_names_is_of_quantiles():
+    found = make(40)
+    wanted = np.quantile(found.loss, [0.05, 0.5, 0.95], axis=0)
+    np.testing.assert_array_equal(found.spread(), wanted)
+    with pytest.raises(ValueError, match="must be one of"):
+        found.spread("auc")
+
+
+def test_many_metrics_fit_a_screen_and_a_notebook():
+    values = {name: np.ones((4, 2)) for name in ["loss", *(f"metric_{i}" for i in range(12))]}
+    found = Evaluation(values, (0, 5), seed=0, task_names=["a<b", "c"] * 2)
+    assert all(len(line) <= 80 for line in str(found).splitlines())
+    page = found._repr_html_()
+    assert page.count("<table>") == 2 and "a&lt;b" in page and "metric_11" in page
 
 
 def test_to_dict_is_json():
