@@ -11,6 +11,7 @@ from deepchem_meta.tasks.assays import AssayTasks
 from deepchem_meta.tasks.classification import FewShotClassificationTasks
 from deepchem_meta.tasks.compounds import Candidates, Compounds, compounds_from_csv
 from deepchem_meta.tasks.dose_response import DoseResponseTasks
+from deepchem_meta.tasks.embedding import embed
 from deepchem_meta.tasks.grouped import GroupedTasks
 from deepchem_meta.tasks.harmonic import HarmonicTasks
 from deepchem_meta.tasks.molecules import morgan_fingerprints, scaffolds
@@ -29,6 +30,7 @@ __all__ = [
     "HarmonicTasks",
     "SinusoidTasks",
     "compounds_from_csv",
+    "embed",
     "morgan_fingerprints",
     "pad_tasks",
     "scaffolds",

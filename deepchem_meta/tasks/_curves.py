@@ -9,13 +9,14 @@ import numpy as np
 
 from deepchem_meta._checks import check_count, check_flag
 from deepchem_meta.tasks._arguments import check_draw, check_level
+from deepchem_meta.tasks._datasets import AsDataset
 
 __all__ = ["CurveTasks", "uniform"]
 
 Parameters = dict[str, np.ndarray]
 
 
-class CurveTasks:
+class CurveTasks(AsDataset):
     """The base of task sources that draw a curve for each task, and points of it.
 
     A subclass has `draw`, `evaluate` and `_inputs`.

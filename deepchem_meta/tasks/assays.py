@@ -24,6 +24,7 @@ from deepchem_meta.tasks._assay_checks import (
 )
 from deepchem_meta.tasks._assay_index import AssayIndex
 from deepchem_meta.tasks._assay_reading import AssayReading
+from deepchem_meta.tasks._datasets import AsDataset
 from deepchem_meta.tasks._drawing import draw_rounds
 from deepchem_meta.tasks._duplicates import merge_rows, number_molecules
 from deepchem_meta.tasks._molecule_tables import DroppedRow
@@ -37,7 +38,7 @@ _OPTIONS = (
 )
 
 
-class AssayTasks(AssayReading):
+class AssayTasks(AssayReading, AsDataset):
     """The assays of a table of compounds, each a task: of a few compounds the result is known.
 
     Parameters
@@ -368,6 +369,21 @@ class AssayTasks(AssayReading):
         }
         given = {name: value for name, value in given.items() if value is not None}
         return self._derive(self.x, self.y, self.w, self.names, given)
+
+    def with_features(self, x: Any) -> AssayTasks:
+        """Return a source of the same results with other features.
+
+        Parameters
+        ----------
+        x : array of shape (compounds, features)
+            In the order of the rows here.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor does.
+        """
+        return self._derive(x, self.y, self.w, self.names, {})
 
     def _columns(self, chosen: np.ndarray) -> AssayTasks:
         names = [name for name, here in zip(self.names, chosen, strict=True) if here]

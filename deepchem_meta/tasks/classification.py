@@ -15,14 +15,16 @@ from deepchem_meta.tasks._arguments import (
     held_out,
     listed,
 )
+from deepchem_meta.tasks._datasets import AsDataset
 from deepchem_meta.tasks._directory_reading import DirectoryReading
 from deepchem_meta.tasks._drawing import draw_distinct
 from deepchem_meta.tasks._labels import check_labels, label_names
+from deepchem_meta.tasks.padding import flatten, map_structure
 
 __all__ = ["FewShotClassificationTasks"]
 
 
-class FewShotClassificationTasks(DirectoryReading):
+class FewShotClassificationTasks(DirectoryReading, AsDataset):
     """Tasks of a few classes each, drawn from many: N-way K-shot episodes.
 
     A task has `ways` different classes, which it numbers anew at random, and of each of them
@@ -30,10 +32,11 @@ class FewShotClassificationTasks(DirectoryReading):
 
     Parameters
     ----------
-    x : array of shape (examples, ...), any dtype
+    x : array of shape (examples, ...), any dtype, or dict or tuple of them
         The examples: an array, a memory map, an h5py dataset, or any object with a length that is
         indexed by a sorted array of integers. Such objects are read for the examples of a call,
-        never as a whole. The dtype stays as it is.
+        never as a whole. The dtype stays as it is. A dict or tuple of arrays is for models with
+        several inputs.
     labels : array of shape (examples,)
         The examples' classes, any integers or strings.
     ways : int, default 5
@@ -95,7 +98,7 @@ class FewShotClassificationTasks(DirectoryReading):
         queries: int = 15,
         rotations: bool = False,
     ):
-        self.x = np.asarray(x) if isinstance(x, (list, tuple)) else x
+        self.x = _check_parts(x, labels)
         self.ways = check_count("ways", ways, minimum=2)
         self.shots = check_count("shots", shots, minimum=1)
         self.queries = check_count("queries", queries, minimum=1)
@@ -104,8 +107,9 @@ class FewShotClassificationTasks(DirectoryReading):
         labels = _check_labels(self.x, labels)
         if self.rotations:
             _check_square(self.x)
-        if _in_memory(self.x):
-            check_finite(self.x)
+        for part in flatten(self.x):
+            if _in_memory(part):
+                check_finite(part)
         # The examples of class i are _order[_starts[i] : _starts[i] + _counts[i]].
         self._order = np.argsort(labels, kind="stable")
         self._labels, self._starts, self._counts = np.unique(
@@ -253,7 +257,7 @@ class FewShotClassificationTasks(DirectoryReading):
         """Return the examples of `rows`, of shape (tasks, ways, size), and their targets."""
         n, ways, size = rows.shape
         rows = rows.reshape(-1)
-        x = self.x[rows] if _in_memory(self.x) else _read(self.x, rows)
+        x = map_structure(lambda part: _take(part, rows), self.x)
         if self.rotations:
             turns = np.repeat(turns.reshape(-1), size)
             for quarters in (1, 2, 3):
@@ -263,11 +267,12 @@ class FewShotClassificationTasks(DirectoryReading):
             x = x.astype(np.float32)
             x /= np.float32(255)
         y = np.tile(np.repeat(np.arange(ways, dtype=np.int32), size), (n, 1))
-        return x.reshape(n, ways * size, *x.shape[1:]), y
+        return map_structure(lambda part: part.reshape(n, ways * size, *part.shape[1:]), x), y
 
     def __repr__(self) -> str:
-        shape = getattr(self.x, "shape", None)
-        what = type(self.x).__name__ if shape is None else f"examples of shape {tuple(shape[1:])}"
+        shapes = [getattr(part, "shape", None) for part in flatten(self.x)]
+        shape = " and ".join("?" if one is None else str(tuple(one[1:])) for one in shapes)
+        what = f"examples of shape {shape}"
         return (
             f"FewShotClassificationTasks({self._counts.sum()} {what}, {self.classes} classes, "
             f"ways={self.ways}, shots={self.shots}, queries={self.queries}, "
@@ -279,20 +284,39 @@ def _in_memory(x: Any) -> bool:
     return isinstance(x, np.ndarray) and not isinstance(x, np.memmap)
 
 
+def _take(part: Any, rows: np.ndarray) -> np.ndarray:
+    return part[rows] if _in_memory(part) else _read(part, rows)
+
+
+def _check_parts(x: Any, labels: Any) -> Any:
+    """Return x as an array, or a dict or tuple of those that are as long as the labels."""
+    if isinstance(x, dict):
+        return {name: _check_parts(part, labels) for name, part in x.items()}
+    parts = isinstance(x, tuple) and x and all(np.ndim(getattr(p, "shape", 0)) == 1 for p in x)
+    if parts and all(part.shape[:1] == (len(labels),) for part in x):
+        return x
+    return np.asarray(x) if isinstance(x, (list, tuple)) else x
+
+
 def _check_labels(x: Any, labels: Any) -> np.ndarray:
     """Return the labels as an array, one for each example of `x`."""
     labels = check_labels("labels", labels, floats=False)
-    if not hasattr(x, "__getitem__") or not (hasattr(x, "shape") or hasattr(x, "__len__")):
-        raise TypeError(
-            "`x` must be an array, or an object with a length that is indexed by arrays of "
-            f"integers. Received: {type(x).__name__}"
-        )
-    length = x.shape[0] if hasattr(x, "shape") else len(x)
-    if length != len(labels) or length == 0:
-        raise ValueError(
-            "`x` and `labels` must have the same length, at least 1. "
-            f"Received: {length} examples and {len(labels)} labels"
-        )
+    if isinstance(x, dict) and not x:
+        raise ValueError("`x` must have at least one array. Received: x={}")
+    for part in flatten(x):
+        if not hasattr(part, "__getitem__") or not (
+            hasattr(part, "shape") or hasattr(part, "__len__")
+        ):
+            raise TypeError(
+                "`x` must be an array, or an object with a length that is indexed by arrays of "
+                f"integers. Received: {type(part).__name__}"
+            )
+        length = part.shape[0] if hasattr(part, "shape") else len(part)
+        if length != len(labels) or length == 0:
+            raise ValueError(
+                "`x` and `labels` must have the same length, at least 1. "
+                f"Received: {length} examples and {len(labels)} labels"
+            )
     return labels
 
 

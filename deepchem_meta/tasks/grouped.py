@@ -11,6 +11,7 @@ import numpy as np
 from deepchem_meta._checks import check_count, check_flag, check_option
 from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks._assay_checks import check_places, check_queries
+from deepchem_meta.tasks._datasets import AsDataset
 from deepchem_meta.tasks._drawing import draw_rounds
 from deepchem_meta.tasks._grouped_checks import (
     check_examples,
@@ -29,7 +30,7 @@ from deepchem_meta.tasks.padding import flatten, map_structure
 __all__ = ["GroupedTasks"]
 
 
-class GroupedTasks(GroupedReading):
+class GroupedTasks(GroupedReading, AsDataset):
     """Examples in groups (patients, cell lines, sensors, plots), each group a task.
 
     Parameters

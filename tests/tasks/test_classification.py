@@ -226,3 +226,33 @@ def test_examples_that_are_not_finite_are_found_when_they_are_read():
         FewShotClassificationTasks(short, np.zeros(99, int) + np.arange(99) % 5).sample(
             1, np.random.default_rng(0)
         )
+
+
+@pytest.mark.parametrize("kind", [dict, tuple])
+def test_several_arrays_as_x(kind):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(40, 3)), np.arange(40)
+    labels = np.repeat(np.arange(5), 8)
+    x = {"a": a, "b": b} if kind is dict else (a, b)
+    tasks = FewShotClassificationTasks(x, labels, ways=3, shots=2, queries=4)
+    for part, y in tasks.sample(6, np.random.default_rng(1)):
+        first, second = part.values() if kind is dict else part
+        assert isinstance(part, kind) and first.shape == (*y.shape, 3)
+        np.testing.assert_array_equal(first, a[second])  # the same rows
+    alone, _ = FewShotClassificationTasks(a, labels, ways=3, shots=2, queries=4).sample(
+        6, np.random.default_rng(1)
+    )
+    together, _ = tasks.sample(6, np.random.default_rng(1))
+    first = together[0]["a"] if kind is dict else together[0][0]
+    np.testing.assert_array_equal(first, alone[0])
+    assert "(3,) and ()" in repr(tasks)
+
+
+def test_several_arrays_that_do_not_fit():
+    labels = np.repeat(np.arange(5), 8)
+    with pytest.raises(ValueError, match="must have the same length"):
+        FewShotClassificationTasks({"a": np.zeros((40, 2)), "b": np.zeros(39)}, labels, queries=2)
+    with pytest.raises(ValueError, match="at least one array"):
+        FewShotClassificationTasks({}, labels, queries=2)
+    with pytest.raises(ValueError, match="NaN|finite"):
+        FewShotClassificationTasks({"a": np.full(40, np.nan)}, labels, queries=2)
