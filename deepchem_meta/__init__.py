@@ -9,8 +9,16 @@ The package is a drop-in replacement for ``deepchem.metalearning`` and
     maml.fit(9000)
 """
 
-from deepchem_meta import evaluation, metalearning, models, plotting, tasks
+from __future__ import annotations
 
-__version__ = "0.1.0"
+from deepchem_meta import evaluation, metalearning, models, plotting, tasks
+from deepchem_meta._deepchem import missing_attribute
+
+__version__ = "0.2.0"
 
 __all__ = ["__version__", "evaluation", "metalearning", "models", "plotting", "tasks"]
+
+
+def __getattr__(name: str) -> None:
+    """Say where what is missing is to be had, if DeepChem has it."""
+    raise missing_attribute(__name__, name)

@@ -45,14 +45,30 @@ def test_every_module_and_the_type_marker_are_shipped(built):
     assert shipped == expected
 
 
+def test_a_module_that_is_gone_is_not_built_again(tmp_path):
+    stale = tmp_path / "lib" / "deepchem_meta" / "gone.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    _python(
+        *("setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path)),
+        *("build", "--build-base", str(tmp_path), "--build-lib", str(tmp_path / "lib")),
+        cwd=ROOT,
+    )
+    assert not stale.exists() and (stale.parent / "__init__.py").exists()
+
+
 def test_metadata(built):
     distribution = Distribution.at(built / "deepchem_meta.egg-info")
     assert distribution.metadata["Name"].replace("-", "_") == "deepchem_meta"
     assert distribution.version == deepchem_meta.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {deepchem_meta.__version__}\n" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## {deepchem_meta.__version__} " in changes
     extras = set(distribution.metadata.get_all("Provides-Extra"))
     assert {"molecules", "plot", "test"} <= extras
     required = [line for line in distribution.requires if "extra ==" not in line]
-    assert sorted(required) == ["numpy", "tensorflow>=2.16"]
+    assert sorted(required) == ["numpy>=1.26", "tensorflow>=2.16"]
 
 
 # Keras itself tries scikit-learn and matplotlib, so what counts is who asks. Refusing the import

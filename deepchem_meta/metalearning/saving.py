@@ -41,6 +41,7 @@ def load(path: str | os.PathLike, learner: Any, model_dir: str | os.PathLike | N
 
     Examples
     --------
+    >>> import tempfile
     >>> import keras
     >>> import deepchem_meta as dc
     >>> def learner():
@@ -48,8 +49,9 @@ def load(path: str | os.PathLike, learner: Any, model_dir: str | os.PathLike | N
     ...     return dc.metalearning.KerasLearner(model, "mse", dc.tasks.SinusoidTasks())
     >>> maml = dc.metalearning.MAML(learner(), learning_rate=0.02, meta_batch_size=4)
     >>> history = maml.fit(3)
-    >>> maml.save("sines")
-    >>> again = dc.metalearning.load("sines", learner())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     maml.save(f"{folder}/sines")
+    ...     again = dc.metalearning.load(f"{folder}/sines", learner())
     >>> again.step, again.learning_rate
     (3, 0.02)
     """
