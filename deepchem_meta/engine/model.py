@@ -14,14 +14,21 @@ import tensorflow as tf
 from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.writes import note_loss, unwritten
 
-__all__ = ["Embedding", "LearnerModel", "as_variable", "flat_features"]
+__all__ = ["Embedding", "KerasVariable", "LearnerModel", "as_variable", "flat_features"]
 
 _METHODS = ("compute_model", "select_task", "get_batch")
+
+# The class of every variable of Keras: before Keras 3.5 those of layers are no `keras.Variable`.
+KerasVariable = [
+    base
+    for base in keras.Variable.__mro__
+    if base.__module__.startswith("keras.") and base.__name__.endswith("Variable")
+][-1]
 
 
 def as_variable(value: Any) -> tf.Variable | None:
     """Return the `tf.Variable` behind a TensorFlow or Keras variable, else None."""
-    if isinstance(value, keras.Variable):
+    if isinstance(value, KerasVariable):
         value = value.value
     return value if isinstance(value, tf.Variable) else None
 

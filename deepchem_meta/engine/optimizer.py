@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from deepchem_meta.engine.model import as_variable
+from deepchem_meta.engine.model import KerasVariable, as_variable
 
 __all__ = ["MetaOptimizer", "accumulation_dtype"]
 
@@ -167,7 +167,7 @@ def _as_keras_variable(given: tf.Variable | keras.Variable) -> keras.Variable:
     variable = as_variable(given)
     if accumulation_dtype(variable) != variable.dtype:
         return _Master(given)
-    return given if isinstance(given, keras.Variable) else _View(variable)
+    return given if isinstance(given, KerasVariable) else _View(variable)
 
 
 def _plain_name(variable: tf.Variable | keras.Variable) -> str:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import as_variable
+from deepchem_meta.engine.model import KerasVariable, as_variable
 
 __all__ = ["constructor_arguments", "describe", "differences", "make"]
 
@@ -145,7 +145,7 @@ class _Encoder:
             layers = [isinstance(item, keras.layers.Layer) for item in value]
             items = zip(map(self.encode, value), layers, strict=True)
             return [one for item, layer in items for one in (item if layer else [item])]
-        if isinstance(value, (tf.Variable, keras.Variable)):
+        if isinstance(value, (tf.Variable, KerasVariable)):
             return self._variable(as_variable(value))
         if isinstance(value, keras.layers.Layer):
             return [self.encode(variable) for variable in value.trainable_variables]
