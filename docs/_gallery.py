@@ -11,8 +11,9 @@ RUN = ("sine_regression", "sinusoid_keras", "dose_response", "attention_only", "
 _HEADER = """Examples
 ========
 
-Scripts of the folder ``examples``, with what they print and draw. Those that need a download (Tox21,
-Omniglot) are shown without their results. Each can be downloaded as a script and as a notebook.
+Scripts of the folder ``examples``, with what they print and draw. Those that need a download
+(Tox21, Omniglot) are shown without their results. Each can be downloaded as a script and as a
+notebook.
 """
 
 

@@ -41,6 +41,9 @@ def _words(y: Any) -> np.ndarray | None:
         return None
     if isinstance(y, np.ndarray) and y.dtype.kind not in "UO":
         return None
-    labels = np.asarray(y, object)  # so that numbers among words stay numbers
+    try:
+        labels = np.asarray(y, object)  # so that numbers among words stay numbers
+    except ValueError:  # arrays of different shapes: several outputs' targets
+        return None
     words = labels.size and all(isinstance(label, str) for label in labels.flat)
     return labels.astype(str) if words else None

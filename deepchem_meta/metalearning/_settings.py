@@ -93,7 +93,9 @@ def differences(
         {
             name: value
             for name, value in _flat(one["arguments"]).items()
-            if name.partition(".")[0] not in left_out and name != "optimizer.name"
+            if name.partition(".")[0] not in left_out
+            and name != "optimizer.name"
+            and not name.endswith(".scalar")  # the value of a variable is state, not a setting
         }
         for one in (there, here)
     )

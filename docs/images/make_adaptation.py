@@ -16,6 +16,7 @@ import deepchem_meta as dc
 
 
 def main():
+    """Train, and draw."""
     mpl.rcParams["svg.hashsalt"] = "adaptation"  # so that the file is the same each time
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(40, "relu"), keras.layers.Dense(40, "relu"), keras.layers.Dense(1)]

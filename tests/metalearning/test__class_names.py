@@ -39,3 +39,8 @@ def test_words_become_the_places_of_their_sorted_names(y):
 def test_anything_else_stays_as_it_is(batch):
     same, names = with_class_numbers(batch)
     assert same is batch and names is None
+
+
+def test_targets_of_several_outputs_stay_as_they_are():
+    batch = np.zeros((5, 2)), [np.zeros((5, 1)), np.zeros(5, int)]
+    assert with_class_numbers(batch) == (batch, None)

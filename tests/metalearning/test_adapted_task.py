@@ -63,6 +63,11 @@ def test_predictions_are_numpy_in_the_structure_of_the_outputs():
         np.testing.assert_allclose(one, plain[name], rtol=1e-5)
 
 
+def test_lists_of_numbers_are_arrays():
+    adapted = ProtoNet(classifier(), ways=3).adapt((X.tolist(), NUMBERS.tolist()))
+    np.testing.assert_array_equal(adapted.predict(X.tolist()), adapted.predict(X))
+
+
 @pytest.mark.parametrize("batch_size", [1, 4, 9, 100])
 def test_batches_do_not_change_predictions(batch_size):
     adapted = MAML(classifier(), 0.1, 2).adapt((X, NUMBERS))
