@@ -5,6 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+TITLES = {
+    "attention_only": "Attention weights alone adapt",
+    "custom_inner_rule": "An inner rule of your own",
+    "dose_response": "Dose-response curves",
+    "omniglot": "Handwritten characters (Omniglot)",
+    "sine_regression": "Sine curves, a learner of your own",
+    "sinusoid_keras": "Sine curves, a Keras model",
+    "tox21_keras": "Toxicity assays (Tox21), a Keras model",
+    "tox21_maml": "Toxicity assays (Tox21), a learner of your own",
+}
 # What runs when the documentation is built; the others need data that are downloaded.
 RUN = ("sine_regression", "sinusoid_keras", "dose_response", "attention_only", "custom_inner_rule")
 
@@ -25,7 +35,7 @@ def prepare(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     _write(folder / "GALLERY_HEADER.rst", _HEADER)
     for path in sorted(EXAMPLES.glob("*.py")):
-        title = path.stem.replace("_", " ").capitalize()
+        title = TITLES[path.stem]
         source = path.read_text(encoding="utf-8").removeprefix('"""')
         _write(folder / path.name, f'"""\n{title}\n{"=" * len(title)}\n\n{source}')
 

@@ -1,3 +1,4 @@
+import logging
 import os
 import sys
 from pathlib import Path
@@ -61,4 +62,6 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True  # properties have an entry of their own
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes and units
-nitpicky = False
+# Attributes of one name in several classes, which autodoc looks up by the name alone.
+suppress_warnings = ["ref.python"]
+logging.getLogger("absl").setLevel(logging.WARNING)

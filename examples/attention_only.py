@@ -14,10 +14,11 @@ A regular expression does the same for any model whose weights have names: ``"at
     python attention_only.py
 
 The script prints the mean squared error on molecules of new sites after 0 to 5 steps of adaptation,
-and how far these moved the weights of each layer.
+and how far these moved the weights of each layer. With matplotlib it draws the former.
 """
 
 import argparse
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -98,6 +99,7 @@ def parse_arguments(argv):
     parser.add_argument("--steps", type=int, default=800, help="meta-steps (%(default)s)")
     parser.add_argument("--test-tasks", type=int, default=300, help="new sites (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="%(default)s")
+    parser.add_argument("--output", type=Path, default="attention_only.png", help="%(default)s")
     arguments = parser.parse_args(argv)
     if arguments.test_tasks < 2:
         parser.error("--test-tasks must be at least 2, for an interval")
@@ -110,12 +112,21 @@ def main(argv=None):
     tasks = BindingSites()
     maml = make_maml(tasks, arguments.seed)
     maml.fit(arguments.steps)
-    print(maml.evaluate(tasks, n_tasks=arguments.test_tasks, optimization_steps=STEPS, seed=1))
+    found = maml.evaluate(tasks, n_tasks=arguments.test_tasks, optimization_steps=STEPS, seed=1)
+    print(found)
 
     support, _ = tasks.sample(1, np.random.default_rng(2))
     print(f"\nHow far {maml.optimization_steps} steps on a new site move the weights of")
     for name, change in layer_changes(maml, [array[0] for array in support]).items():
         print(f"{name:>10}  {change:.3g}")
+    try:
+        panel = found.plot("loss", label="attention alone adapts")
+    except ImportError:
+        print('\nNo picture without matplotlib: pip install "deepchem_meta[plot]"')
+    else:
+        panel.set_title("Molecules of new binding sites")
+        panel.figure.savefig(arguments.output, dpi=120)
+        print(f"\nWrote {arguments.output}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ the table shows how a rule is written and compared, not which is best.
 """
 
 import argparse
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -75,11 +76,21 @@ def make_algorithms(tasks, seed):
     return algorithms
 
 
+def draw_picture(evaluations, path):
+    """Draw the error of each rule over the steps of adaptation."""
+    panel = None
+    for name, evaluation in evaluations.items():
+        panel = evaluation.plot("loss", ax=panel, label=name)
+    panel.set_title("Mean squared error on new sine curves")
+    panel.figure.savefig(path, dpi=120)
+
+
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(description="Inner rules of one's own, beside plain MAML.")
     parser.add_argument("--steps", type=int, default=1000, help="meta-steps (%(default)s)")
     parser.add_argument("--test-tasks", type=int, default=300, help="new curves (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="%(default)s")
+    parser.add_argument("--output", type=Path, default="custom_inner_rule.png", help="%(default)s")
     arguments = parser.parse_args(argv)
     if arguments.test_tasks < 2:
         parser.error("--test-tasks must be at least 2, for an interval")
@@ -97,6 +108,13 @@ def main(argv=None):
             tasks, n_tasks=arguments.test_tasks, optimization_steps=STEPS, seed=1
         )
         print(f"\n{name}\n{evaluations[name]}")
+
+    try:
+        draw_picture(evaluations, arguments.output)
+    except ImportError:
+        print('\nNo picture without matplotlib: pip install "deepchem_meta[plot]"')
+    else:
+        print(f"\nWrote {arguments.output}")
 
     plain = evaluations.pop("plain MAML")
     print(f"\nDifference from plain MAML after {STEPS[-1]} steps, curve by curve")

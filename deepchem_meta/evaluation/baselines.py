@@ -40,8 +40,12 @@ class EstimatorBaseline:
 
     Attributes
     ----------
-    estimator, features, name
+    estimator : sklearn.base.BaseEstimator
         As given.
+    features : callable or None
+        As given.
+    name : str
+        As given, or the estimator's class.
     optimization_steps : int
         Always 0: there are no steps of adaptation.
 

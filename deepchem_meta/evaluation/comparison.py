@@ -47,8 +47,12 @@ class Comparison:
         As given; empty if nothing was trained.
     failed : dict of str to str
         As given.
-    n_tasks, seed, unit
-        Those of each `Evaluation`.
+    n_tasks : int
+        That of each `Evaluation`; so are the next two.
+    seed : int
+        What drew the tasks.
+    unit : {"tasks", "draws"}
+        What the intervals are over.
 
     Raises
     ------

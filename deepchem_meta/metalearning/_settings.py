@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.model import KerasVariable, as_variable
 
-__all__ = ["constructor_arguments", "describe", "differences", "make"]
+__all__ = ["constructor_arguments", "constructor_signature", "describe", "differences", "make"]
 
 # What may differ without any effect on the numbers, or is restored by itself.
 _NOT_COMPARED = {"learner", "model_dir", "seed", "task_execution", "jit_compile", "task_batch_size"}
@@ -43,6 +43,12 @@ def constructor_arguments(cls: type, args: tuple, keywords: dict[str, Any]) -> d
         else:
             found[name] = value
     return found
+
+
+def constructor_signature(cls: type) -> inspect.Signature:
+    """Return the signature of a class's constructor, without `self`."""
+    own = inspect.signature(cls.__init__)
+    return own.replace(parameters=list(own.parameters.values())[1:])
 
 
 def describe(algorithm: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

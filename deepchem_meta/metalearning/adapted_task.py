@@ -106,8 +106,8 @@ class AdaptedTask:
                     f"{type(self._model.learner).__name__}"
                 )
             return tf.nest.map_structure(np.asarray, self.predict_on_batch(inputs)[1])
-        # A reader of its own, since x alone is not the structure of a batch. In a tuple x is what it
-        # is in (x, y), where a list of numbers is an array.
+        # A reader of its own, since x alone is not the structure of a batch. In a tuple x is what
+        # it is in (x, y), where a list of numbers is an array.
         reader = BatchReader(self._model.float_dtype)
         (x,) = reader.pack(reader.read((inputs,), "`inputs`"))
         if self._model.knows_batches:

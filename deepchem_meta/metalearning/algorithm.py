@@ -34,7 +34,12 @@ from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.evaluation.episodes import EpisodeChunks
 from deepchem_meta.metalearning._class_names import with_class_numbers
-from deepchem_meta.metalearning._settings import constructor_arguments, describe, differences
+from deepchem_meta.metalearning._settings import (
+    constructor_arguments,
+    constructor_signature,
+    describe,
+    differences,
+)
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning._weights import load_weights, save_weights
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
@@ -105,6 +110,11 @@ class MetaAlgorithm(TaskAlgorithm):
         Draws the tasks of a learner with ``sample_tasks``, and Dropout; by default drawn itself,
         from Python's random numbers. It is saved with the checkpoints.
     """
+
+    def __init_subclass__(cls, **keywords: Any):
+        """Give the class its constructor's signature, which `__new__` hides."""
+        super().__init_subclass__(**keywords)
+        cls.__signature__ = constructor_signature(cls)
 
     def __new__(cls, *args: Any, **keywords: Any) -> MetaAlgorithm:
         """Keep what the constructor is called with, for `save`."""
@@ -903,6 +913,10 @@ class MetaAlgorithm(TaskAlgorithm):
         support = TaskBatch(self._model, batch, "support", key, training=True)
         adapted = self.adapt_task(params, support, self._scalars(), 0)
         return self.query_loss(adapted, support)[0]
+
+
+# A signature of its own, as `__init_subclass__` gives it to the others.
+MetaAlgorithm.__signature__ = constructor_signature(MetaAlgorithm)
 
 
 def _make_seed(seed: int | None) -> tf.Variable:

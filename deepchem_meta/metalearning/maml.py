@@ -77,8 +77,12 @@ class MAML(MetaAlgorithm):
     ----------
     learner : MetaLearner
         As given.
-    learning_rate, optimization_steps, meta_batch_size
-        As given; they may be changed.
+    learning_rate : float or tf.Variable
+        As given; it may be changed, as the next two may.
+    optimization_steps : int
+        As given.
+    meta_batch_size : int
+        As given.
     first_order : bool
         As given.
     optimizer : Optimizer or keras.optimizers.Optimizer

@@ -16,8 +16,10 @@ def tasks(example):
     return example.BindingSites(shots=4, queries=3, fragments=3)
 
 
-def test_the_table_and_what_adaptation_moves(example, capsys):
-    example.main(["--steps", "60", "--test-tasks", "100"])
+def test_the_table_and_what_adaptation_moves(example, capsys, tmp_path):
+    path = tmp_path / "attention_only.png"
+    example.main(["--steps", "60", "--test-tasks", "100", "--output", str(path)])
+    assert path.stat().st_size > 10_000
     output = capsys.readouterr().out
     rows = re.findall(r"^ *(\d+) +(\S+) ± (\S+)$", output, re.MULTILINE)
     assert [int(row[0]) for row in rows] == list(example.STEPS)

@@ -82,7 +82,9 @@ def test_a_learned_rate_halves_too(example, learner):
     np.testing.assert_allclose(adapted(maml, 2), weights, rtol=1e-5)
 
 
-def test_all_three_start_alike_and_are_scored_on_the_same_curves(example, capsys, monkeypatch):
+def test_all_three_start_alike_and_are_scored_on_the_same_curves(
+    example, capsys, monkeypatch, tmp_path
+):
     tasks = dc.tasks.SinusoidTasks(shots=10)
     weights = [
         [v.numpy() for v in algorithm.learner.variables]
@@ -93,7 +95,9 @@ def test_all_three_start_alike_and_are_scored_on_the_same_curves(example, capsys
             np.testing.assert_array_equal(one, other)
 
     monkeypatch.setattr(example, "STEPS", (0, 2))
-    example.main(["--steps", "2", "--test-tasks", "5"])
+    path = tmp_path / "rules.png"
+    example.main(["--steps", "2", "--test-tasks", "5", "--output", str(path)])
+    assert path.stat().st_size > 10_000
     output = capsys.readouterr().out
     names = ["plain MAML", "damped momentum", "halving rate"]
     assert re.findall(r"^(.+)\n5 tasks, seed 1, ", output, re.MULTILINE) == names

@@ -1,5 +1,6 @@
 """What all algorithms share, tried on MAML: fit, restore, adapt and the rest of the contract."""
 
+import inspect
 import threading
 
 import keras
@@ -9,7 +10,7 @@ import tensorflow as tf
 from learners import Quadratic, ResumableSine, Sine, episodes, values
 
 import deepchem_meta as dc
-from deepchem_meta.metalearning import MAML
+from deepchem_meta.metalearning import MAML, MetaAlgorithm
 
 FAST = {"meta_batch_size": 2, "task_execution": "vectorized", "jit_compile": False}
 
@@ -291,7 +292,7 @@ def test_evaluate_leaves_the_learner_alone_and_follows_it():
     [
         (3, {}, TypeError, r"`tasks` must be an object with `sample\(n, rng\)`.*tasks=3"),
         (Lines(), {"n_tasks": 0}, ValueError, "`n_tasks` must be at least 1"),
-        (Lines(), {"optimization_steps": 3}, ValueError, "a sequence of int"),
+        (Lines(), {"optimization_steps": 3.5}, TypeError, "an int of at least 0"),
         (Lines(), {"optimization_steps": (1, -1)}, ValueError, "must be at least 0"),
         (Lines(), {"seed": "a"}, TypeError, "`seed` must be an int"),
     ],
@@ -346,3 +347,17 @@ def test_save_best_bad_input():
         maml.fit(1, validation=Lines(), save_best="val_accuracy")
     with pytest.raises(ValueError, match="No checkpoint"):
         maml.restore(best=True)
+
+
+def test_the_signature_is_that_of_the_constructor():
+    class Mine(MAML):
+        def __init__(self, learner, strength=2.0):
+            super().__init__(learner)
+
+    assert list(inspect.signature(MAML).parameters)[:3] == [
+        "learner",
+        "learning_rate",
+        "optimization_steps",
+    ]
+    assert str(inspect.signature(Mine)) == "(learner, strength=2.0)"
+    assert "adapts" in inspect.signature(MetaAlgorithm).parameters
