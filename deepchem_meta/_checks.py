@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = [
     "check_flag",
     "check_option",
     "check_positive",
+    "check_rates",
+    "check_score_names",
     "check_seconds",
 ]
 
@@ -162,3 +165,41 @@ def check_positive(name: str, value: Any) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(message)
     return float(value)
+
+
+def check_rates(base_rate: Any, classes: int) -> np.ndarray:
+    """Return how often each class occurs, a float64 array of shape (classes,), or raise.
+
+    Parameters
+    ----------
+    base_rate : float or array of shape (classes,)
+        The rate of class 1 of two, or that of every class, above 0 with a sum of 1.
+    classes : int
+        How many classes there are.
+    """
+    try:
+        rates = np.asarray(base_rate, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "`base_rate` must be the rate of class 1, or the rates of all classes. "
+            f"Received: base_rate={base_rate!r}"
+        ) from None
+    if rates.ndim == 0 and classes == 2:
+        rates = np.stack([1.0 - rates, rates])
+    if rates.shape != (classes,) or not (rates > 0).all() or abs(rates.sum() - 1) > 1e-6:
+        one = "a number between 0 and 1, the rate of class 1, or " if classes == 2 else ""
+        raise ValueError(
+            f"`base_rate` must be {one}the rates of {classes} classes, above 0 with a sum of 1. "
+            f"Received: base_rate={base_rate!r}"
+        )
+    return rates
+
+
+def check_score_names(scores: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError if a score of a source has the name of the loss or of a metric."""
+    twice = sorted(set(scores) & set(known))
+    if twice:
+        raise ValueError(
+            "Scores of a source must have other names than the loss and the metrics of what is "
+            f"evaluated. Received: {', '.join(twice)} twice"
+        )

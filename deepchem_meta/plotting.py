@@ -18,7 +18,13 @@ import numpy as np
 
 from deepchem_meta._checks import check_count
 
-__all__ = ["plot_adaptation", "plot_comparison", "plot_episode", "plot_regression"]
+__all__ = [
+    "plot_adaptation",
+    "plot_by_task",
+    "plot_comparison",
+    "plot_episode",
+    "plot_regression",
+]
 
 _BLUE, _VERMILION = "#0072B2", "#D55E00"
 _COLOURS = (_BLUE, _VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -120,16 +126,41 @@ def plot_comparison(comparison: Any, *, ax: Any = None) -> Any:
         raise TypeError(
             f"`comparison` must be a Comparison, from `compare`. Received: {comparison!r}"
         )
-    ax = _axes(ax)
-    names, means, halves = list(comparison.mean), comparison.mean, comparison.ci95
-    rows = range(len(names))
-    points = [means[name] for name in names]
-    ax.errorbar(
-        points, rows, xerr=[halves[name] for name in names], fmt="o", color=_BLUE, capsize=4
-    )
-    ax.set(yticks=rows, yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    means, halves = comparison.mean, comparison.ci95
+    ax = _rows_with_intervals({name: (means[name], halves[name]) for name in means}, ax)
     metric = comparison.metric.replace("_", " ")
     ax.set_xlabel(f"{metric} on query sets, mean and 95% interval over {comparison.unit}")
+    return ax
+
+
+def plot_by_task(tasks: Any, *, ax: Any = None) -> Any:
+    """Draw a metric of each named task, with its 95% interval over draws, the largest on top.
+
+    Parameters
+    ----------
+    tasks : ByTask
+        What `Evaluation.by_task` has returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If it is no such record.
+    ImportError
+        If matplotlib is not installed.
+    """
+    if not all(hasattr(tasks, name) for name in ("values_of", "metric", "optimization_steps")):
+        raise TypeError(f"`tasks` must be what `by_task` returns. Received: {tasks!r}")
+    means = {name: (mean[-1], half[-1]) for name, (mean, half) in tasks.items()}
+    names = sorted(means, key=lambda name: means[name][0], reverse=True)
+    ax = _rows_with_intervals({name: means[name] for name in names}, ax)
+    metric, steps = tasks.metric.replace("_", " "), _after(tasks.optimization_steps[-1])
+    ax.set_xlabel(f"{metric} {steps}, mean and 95% interval over draws")
     return ax
 
 
@@ -288,6 +319,16 @@ def plot_episode(
     ax.set_frame_on(False)
     right = pairs[:, 0] == pairs[:, 1]
     ax.set_title(f"{right.sum()} of {len(right)} query images right")
+    return ax
+
+
+def _rows_with_intervals(means: Mapping[str, tuple[float, float]], ax: Any) -> Any:
+    """Draw a row for each name, with a mean and half an interval, the first on top."""
+    ax = _axes(ax)
+    rows = range(len(means))
+    points, halves = zip(*means.values(), strict=True)
+    ax.errorbar(points, rows, xerr=halves, fmt="o", color=_BLUE, capsize=4)
+    ax.set(yticks=rows, yticklabels=list(means), ylim=(len(means) - 0.5, -0.5))
     return ax
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deepchem_meta._checks import check_score_names
 from deepchem_meta.engine.execution import TASKS_AT_ONCE
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.planning import choose_plan
@@ -154,6 +155,7 @@ def score_tasks(
         values, outputs = over_tasks(support, query, numbers, keys)
         for task in np.flatnonzero(~np.isfinite(values["loss"]).all(axis=1)):
             explain([array[task] for array in support], [array[task] for array in query])
+        check_score_names(scores, values)
         for name, score in scores.items():
             values[name] = _score(score, model.reader.pack(query), outputs)
         parts.append({name: array[:count] for name, array in values.items()})

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from deepchem_meta.evaluation.baselines import EstimatorBaseline, FittedEstimator
+from deepchem_meta.evaluation.by_task import ByTask
 from deepchem_meta.evaluation.comparing import compare
 from deepchem_meta.evaluation.comparison import Comparison
 from deepchem_meta.evaluation.intervals import mean_and_interval
@@ -13,6 +14,7 @@ from deepchem_meta.evaluation.ranking import ScoredTasks, enrichment, hits_in_to
 from deepchem_meta.evaluation.report import Evaluation
 
 __all__ = [
+    "ByTask",
     "Comparison",
     "EstimatorBaseline",
     "Evaluation",

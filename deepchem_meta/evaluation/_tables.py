@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import itertools
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["WIDTH", "html_table", "text_table", "wrapped"]
 
@@ -15,6 +17,8 @@ WIDTH = 80
 def text_table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
     """Return a table as text; columns that do not fit a line follow in further blocks.
 
+    Nothing is cut: what is longer than half a line is broken into several.
+
     Parameters
     ----------
     rows : list of list of str
@@ -22,20 +26,18 @@ def text_table(rows: Sequence[Sequence[str]], left: bool = False) -> str:
     left : bool, default False
         Whether the first column is aligned to the left.
     """
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [[_lines(cell) for cell in column] for column in zip(*rows, strict=True)]
     first, others = columns[0], columns[1:]
-    width = min(max(map(len, first)), WIDTH // 2)
-    first = [cell if len(cell) <= width else cell[: width - 1] + "…" for cell in first]
-    blocks: list[list[list[str]]] = []
+    blocks: list[list[list[list[str]]]] = []
     room = 0
     for column in others:
-        needed = max(map(len, column)) + 2
+        needed = _width(column) + 2
         if not blocks or needed > room:
             blocks.append([])
-            room = WIDTH - width
+            room = WIDTH - _width(first)
         blocks[-1].append(column)
         room -= needed
-    return "\n\n".join(_block(first, width, block, left) for block in blocks or [[]])
+    return "\n\n".join(_block(first, block, left) for block in blocks or [[]])
 
 
 def wrapped(text: str) -> str:
@@ -63,11 +65,21 @@ def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
     return "\n".join([*lines, "</tbody>", "</table>"])
 
 
-def _block(first: Sequence[str], width: int, columns: Sequence[Sequence[str]], left: bool) -> str:
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for name, *cells in zip(first, *columns, strict=True):
-        start = name.ljust(width) if left else name.rjust(width)
-        rest = (cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
-        lines.append("  ".join([start, *rest]).rstrip())
-    return "\n".join(lines)
+def _lines(cell: str) -> list[str]:
+    """Return a cell in lines of less than half of what fits a screen."""
+    return textwrap.wrap(cell, WIDTH // 2 - 2) or [""]
+
+
+def _width(column: Sequence[Sequence[str]]) -> int:
+    return max(len(line) for lines in column for line in lines)
+
+
+def _block(first: Sequence[Any], columns: Sequence[Any], left: bool) -> str:
+    widths = [_width(column) for column in (first, *columns)]
+    found = []
+    for row in zip(first, *columns, strict=True):
+        for name, *cells in itertools.zip_longest(*row, fillvalue=""):
+            start = name.ljust(widths[0]) if left else name.rjust(widths[0])
+            rest = (cell.rjust(size) for cell, size in zip(cells, widths[1:], strict=True))
+            found.append("  ".join([start, *rest]).rstrip())
+    return "\n".join(found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta._checks import check_count
+from deepchem_meta._checks import check_count, check_score_names
 from deepchem_meta.evaluation.episodes import EpisodeChunks
 from deepchem_meta.evaluation.report import Evaluation
 from deepchem_meta.tasks.padding import flatten, map_structure
@@ -215,6 +215,7 @@ class EstimatorBaseline:
             errors = np.square(np.float64(outputs) - y).reshape(len(y), -1)
             values = {"loss": np.mean(w * errors.mean(axis=1))}
         scores = getattr(source, "scores", {})
+        check_score_names(scores, values)
         return values | {name: score(y, outputs, weights) for name, score in scores.items()}
 
     def __repr__(self) -> str:

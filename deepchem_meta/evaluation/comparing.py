@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ def compare(
     validation: Any = None,
     n_tasks: int = 600,
     validation_tasks: int = 200,
-    optimization_steps: Sequence[int] | None = None,
+    optimization_steps: int | Sequence[int] | None = None,
     metric: str | None = None,
     seed: int = 0,
     fit_steps: int | None = None,
@@ -50,7 +51,7 @@ def compare(
         to full rounds.
     validation_tasks : int, default 200
         The same for `validation`.
-    optimization_steps : sequence of int, default (1, 3, 5, 10)
+    optimization_steps : int or sequence of int, default (1, 3, 5, 10)
         The steps of adaptation to choose from; needs `validation`. Without it, each algorithm
         takes those of its attribute `optimization_steps`.
     metric : str, optional
@@ -199,9 +200,11 @@ def _check_candidates(steps: Any, validation: Any) -> tuple[int, ...]:
             "`optimization_steps` needs `validation`, to choose on. "
             f"Received: optimization_steps={steps!r}, validation=None"
         )
+    if isinstance(steps, numbers.Integral):
+        steps = (steps,)
     if not isinstance(steps, Iterable) or not (steps := tuple(steps)):
         raise ValueError(
-            "`optimization_steps` must be a sequence of int. "
+            "`optimization_steps` must be an int or a sequence of int. "
             f"Received: optimization_steps={steps!r}"
         )
     return tuple(check_count("optimization_steps", count) for count in steps)

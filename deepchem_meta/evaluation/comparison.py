@@ -183,8 +183,9 @@ class Comparison:
 
         Its columns are ``algorithm``, ``optimization_steps``, ``seconds`` of training, the mean of
         each metric that all have and its half interval (``accuracy`` and ``accuracy_ci95``, say),
-        and ``difference`` and ``difference_ci95`` of the metric compared by, to the best. What is
-        not there is left empty. If an algorithm failed, the last column is ``failed``, with why.
+        and ``difference`` and ``difference_ci95`` of the metric compared by, to the best; then its
+        ``lowest``, ``median`` and ``highest``, as in `Evaluation.spread`. What is not there is left
+        empty. If an algorithm failed, the last column is ``failed``, with why.
 
         Parameters
         ----------
@@ -204,7 +205,9 @@ class Comparison:
             for metric in metrics:
                 row |= {metric: mean[metric][0], f"{metric}_ci95": half[metric][0]}
             difference = differences.get(name, ("", ""))
-            rows.append(row | {"difference": difference[0], "difference_ci95": difference[1]})
+            row |= {"difference": difference[0], "difference_ci95": difference[1]}
+            spread = one.spread(self.metric)[:, 0]
+            rows.append(row | dict(zip(("lowest", "median", "highest"), spread, strict=True)))
         rows += [{"algorithm": name, "failed": reason} for name, reason in self.failed.items()]
         columns = [*rows[0], *(["failed"] if self.failed else [])]
         with open(path, "w", encoding="utf-8", newline="") as file:
@@ -216,7 +219,7 @@ class Comparison:
         rows = self._rows()
         parts = [text_table(rows, left=True)]
         width = max(len(name) for name in [*(row[0] for row in rows), *self.failed])
-        parts += [f"{name.ljust(width)}  {why}" for name, why in self.failed.items()]
+        parts += [wrapped(f"{name.ljust(width)}  {why}") for name, why in self.failed.items()]
         return "\n".join([*parts, wrapped(self._basis())])
 
     __repr__ = __str__

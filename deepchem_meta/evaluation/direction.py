@@ -23,5 +23,11 @@ def smaller_is_better(metric: str) -> bool:
     --------
     >>> smaller_is_better("val_loss"), smaller_is_better("roc_auc")
     (True, False)
+
+    scikit-learn's "neg" turns an error into a score:
+
+    >>> smaller_is_better("neg_mean_squared_error")
+    False
     """
-    return metric.lower().endswith(_FALLING)
+    name = metric.lower().removeprefix("val_")
+    return name.endswith(_FALLING) and not name.startswith("neg_")

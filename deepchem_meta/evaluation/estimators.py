@@ -8,12 +8,14 @@ import numpy as np
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-    from sklearn.utils.validation import check_is_fitted
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         'FewShotClassifier and FewShotRegressor need scikit-learn: pip install "deepchem_meta'
         '[molecules]"'
     ) from error
+
+from deepchem_meta._checks import check_rates
 
 __all__ = ["FewShotClassifier", "FewShotRegressor"]
 
@@ -34,31 +36,18 @@ class _FewShot(BaseEstimator):
                 "`algorithm` must be a metalearning algorithm. "
                 f"Received: algorithm={self.algorithm!r}"
             )
-        X = _examples(X)
+        X = self._examples(X, reset=True)
         weights = () if sample_weight is None else (np.asarray(sample_weight, np.float32),)
         self.adapted_ = self.algorithm.adapt((X, y, *weights), self.optimization_steps)
-        self.n_features_in_ = X.shape[1]
 
     def _more_examples(self, X: Any) -> np.ndarray:
         """Return examples to predict, once there is something to predict with."""
         check_is_fitted(self, "adapted_")
-        X = _examples(X)
-        if X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X must have {self.n_features_in_} features, as in `fit`. Received: {X.shape[1]}"
-            )
-        return X
+        return self._examples(X, reset=False)
 
-
-def _examples(X: Any) -> np.ndarray:
-    array = np.asarray(X)
-    array = array.astype(np.float32) if array.dtype.kind == "O" else array
-    if array.ndim < 2:
-        raise ValueError(
-            "X must have the shape (examples, features), or more axes. "
-            f"Received: shape {array.shape}"
-        )
-    return array
+    def _examples(self, X: Any, reset: bool) -> np.ndarray:
+        """Return examples as scikit-learn checks them; of `fit` they set how many features."""
+        return validate_data(self, X, reset=reset, allow_nd=True)
 
 
 class FewShotClassifier(ClassifierMixin, _FewShot):
@@ -74,7 +63,8 @@ class FewShotClassifier(ClassifierMixin, _FewShot):
     optimization_steps : int, optional
         Steps of adaptation; those of `algorithm` by default.
     base_rate : float or array of shape (classes,), optional
-        As in `AdaptedTask.predict_proba`; of a model with more classes than the task, its rates.
+        How often the second of two classes, or each of `classes_`, occurs where the estimator
+        predicts: see `AdaptedTask.predict_proba`.
 
     Attributes
     ----------
@@ -133,8 +123,9 @@ class FewShotClassifier(ClassifierMixin, _FewShot):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each of `classes_`, of shape (examples, classes)."""
         examples = self._more_examples(X)
-        known = self.adapted_.predict_proba(examples, base_rate=self.base_rate)
-        known = known[:, : len(self.classes_)]
+        known = self.adapted_.predict_proba(examples)[:, : len(self.classes_)]
+        if self.base_rate is not None:  # Bayes' rule, for a model of balanced tasks
+            known = known * check_rates(self.base_rate, len(self.classes_))
         return known / known.sum(axis=1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:

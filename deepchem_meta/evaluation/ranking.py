@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 from collections.abc import Callable, Mapping
@@ -26,7 +27,8 @@ class ScoredTasks:
     scores : dict of str to callable
         By name ``(y_true, y_pred, sample_weight or None) -> float``, of the query set of a task:
         `hits_in_top`, `enrichment`, `spearman`, or a function of your own. `y_pred` is what the
-        model gives. Where a name ends in "loss" or "error" the smallest is the best.
+        model gives. Where a name ends in "loss" or "error" the smallest is the best. Names must
+        be others than "loss" and the metrics of what is evaluated.
 
     Attributes
     ----------
@@ -57,6 +59,10 @@ class ScoredTasks:
         self._tasks = as_source(tasks)
         self.scores = {**getattr(self._tasks, "scores", {}), **scores}
         self.sample = self._tasks.sample  # itself, since its arguments tell whether it names tasks
+
+    def __copy__(self) -> ScoredTasks:
+        """Return one over a copy of the source, whose place in a dataset is its own."""
+        return ScoredTasks(copy.copy(self._tasks), self.scores)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -106,7 +112,7 @@ def enrichment(fraction: float) -> Callable[..., float]:
 
     def score(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         active, predicted = examples_of(y_true, y_pred, sample_weight, classes=True)
-        top = math.ceil(fraction * len(active))
+        top = math.ceil(round(fraction * len(active), 9))  # 0.1 * 30 is a little more than 3
         return _hits(active, predicted, top) / top / active.mean()
 
     return score
@@ -115,22 +121,32 @@ def enrichment(fraction: float) -> Callable[..., float]:
 def spearman(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
     """Return Spearman's rank correlation, of the examples of weight above 0.
 
-    It is NaN where all targets or all predictions are equal.
+    Of several outputs it is the mean over outputs. Constant predictions rank nothing and have 0. It
+    is NaN where the targets are constant, or predictions are not finite.
     """
     wanted, predicted = examples_of(y_true, y_pred, sample_weight)
-    if np.ptp(wanted) == 0 or np.ptp(predicted) == 0:
+    columns = zip(np.atleast_2d(wanted.T), np.atleast_2d(predicted.T), strict=True)
+    return float(np.mean([_rank_correlation(*column) for column in columns]))
+
+
+def _rank_correlation(wanted: np.ndarray, predicted: np.ndarray) -> float:
+    if np.ptp(wanted) == 0 or not np.isfinite(predicted).all():
         return math.nan
+    if np.ptp(predicted) == 0:
+        return 0.0
     try:
         stats = importlib.import_module("scipy.stats")
     except ImportError as error:
         raise ImportError(
             '`spearman` needs SciPy: pip install "deepchem_meta[molecules]"'
         ) from error
-    return float(stats.spearmanr(wanted.ravel(), predicted.ravel()).statistic)
+    return float(stats.spearmanr(wanted, predicted).statistic)
 
 
 def _hits(active: np.ndarray, predicted: np.ndarray, k: int) -> float:
     """Return the expected number of actives among the first `k`, equal ones in any order."""
+    if not np.isfinite(predicted).all():
+        return math.nan
     k = min(k, len(active))
     threshold = np.sort(predicted)[-k]
     above, tied = predicted > threshold, predicted == threshold

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepchem_meta.evaluation._tables import html_table, text_table, wrapped
+from deepchem_meta.evaluation.by_task import ByTask
 from deepchem_meta.evaluation.intervals import mean_and_interval
 
 __all__ = ["Evaluation"]
@@ -86,8 +87,8 @@ class Evaluation:
         """Half the width of the 95% interval of each mean, float64 arrays of shape (steps,)."""
         return {name: mean_and_interval(self.units(name))[1] for name in self._values()}
 
-    def by_task(self, metric: str = "loss") -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return the mean and half the interval over draws of each named task.
+    def by_task(self, metric: str = "loss") -> ByTask:
+        """Return a metric of each named task, over its draws.
 
         Parameters
         ----------
@@ -96,8 +97,9 @@ class Evaluation:
 
         Returns
         -------
-        dict of (mean, half_width)
-            By the task's name, float64 arrays of shape (steps,).
+        ByTask
+            A mapping of the task's name to (mean, half_width), float64 arrays of shape (steps,),
+            with a table, a plot and a CSV file.
 
         Raises
         ------
@@ -108,12 +110,9 @@ class Evaluation:
             raise ValueError(
                 "`by_task` needs a source that names its tasks. Received: tasks without names."
             )
-        values = self._value(metric)
-        names = np.array(self.task_names)
-        return {
-            name: mean_and_interval(values[names == name])
-            for name in dict.fromkeys(self.task_names)
-        }
+        values, names = self._value(metric), np.array(self.task_names)
+        drawn = {name: values[names == name] for name in dict.fromkeys(self.task_names)}
+        return ByTask(drawn, metric, self.optimization_steps)
 
     def spread(self, metric: str = "loss") -> np.ndarray:
         """Return how far tasks differ, which the interval of the mean does not tell.
@@ -209,7 +208,7 @@ class Evaluation:
             low, high = min(means, key=means.get), max(means, key=means.get)
             median = self.spread(metric)[1, -1]
             cells = (f"{means[low]:.4g}", low, f"{median:.4g}", f"{means[high]:.4g}", high)
-            rows.append([metric, *(cell[:24] for cell in cells)])
+            rows.append([metric, *cells])
         return rows
 
     def _range_headline(self) -> str:

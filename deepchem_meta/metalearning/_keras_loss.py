@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -211,7 +212,9 @@ class _FunctionLoss(keras.losses.Loss):
     """A function of (targets, outputs) as a Keras loss."""
 
     def __init__(self, function: Callable, dtype: str):
-        super().__init__(name=getattr(function, "__name__", "loss"), dtype=dtype)
+        # TensorFlow's graphs know no scope of the name "<lambda>".
+        name = re.sub(r"\W", "", getattr(function, "__name__", "")) or "loss"
+        super().__init__(name=name, dtype=dtype)
         self.function = function
         # Of a `functools.partial` of one of Keras' functions.
         self.from_logits = getattr(function, "keywords", {}).get("from_logits", False)

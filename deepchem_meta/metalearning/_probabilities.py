@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from deepchem_meta._checks import check_rates
+
 __all__ = ["class_log_probabilities", "with_base_rate"]
 
 
@@ -59,28 +61,9 @@ def with_base_rate(log_probabilities: np.ndarray, base_rate: Any) -> np.ndarray:
     TypeError, ValueError
         If `base_rate` is not as described.
     """
-    rates = _class_rates(base_rate, log_probabilities.shape[-1])
+    rates = check_rates(base_rate, log_probabilities.shape[-1])
     return _normalized(log_probabilities + np.log(rates))
 
 
 def _normalized(logits: np.ndarray) -> np.ndarray:
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-
-
-def _class_rates(base_rate: Any, classes: int) -> np.ndarray:
-    try:
-        rates = np.asarray(base_rate, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(
-            "`base_rate` must be the rate of class 1, or the rates of all classes. "
-            f"Received: base_rate={base_rate!r}"
-        ) from None
-    if rates.ndim == 0 and classes == 2:
-        rates = np.stack([1.0 - rates, rates])
-    if rates.shape != (classes,) or not (rates > 0).all() or abs(rates.sum() - 1) > 1e-6:
-        one = "a number between 0 and 1, the rate of class 1, or " if classes == 2 else ""
-        raise ValueError(
-            f"`base_rate` must be {one}the rates of {classes} classes, above 0 with a sum of 1. "
-            f"Received: base_rate={base_rate!r}"
-        )
-    return rates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +87,9 @@ def examples_of(
 
 def _score(name: str, y_true: Any, y_pred: Any, sample_weight: Any, classes: bool = False) -> float:
     metric = getattr(_sklearn_metrics(), name)
-    return float(metric(*examples_of(y_true, y_pred, sample_weight, classes)))
+    wanted, predicted = examples_of(y_true, y_pred, sample_weight, classes)
+    # A model that has diverged has no score. scikit-learn raises for it.
+    return float(metric(wanted, predicted)) if np.isfinite(predicted).all() else math.nan
 
 
 def _sklearn_metrics() -> Any:

@@ -13,9 +13,13 @@ def test_columns_that_do_not_fit_follow_in_blocks():
         assert all(cell in text for cell in row)
 
 
-def test_a_long_name_is_cut():
-    text = text_table([["", "loss"], ["n" * 200, "1"]], left=True)
-    assert all(len(line) <= WIDTH for line in text.splitlines()) and "n…" in text
+def test_nothing_is_cut():
+    long = "an assay of " + "n" * 70 + " cells"
+    text = text_table([["", "loss", "task"], [long, "1", long]], left=True)
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+    letters = text.replace("\n", "").replace(" ", "")
+    assert letters.count("n" * 30) >= 2 and letters.count("n") >= 2 * long.count("n")
+    assert text.count("cells") == 3  # the first column stands in both blocks
 
 
 def test_a_small_table():

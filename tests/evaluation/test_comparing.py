@@ -98,6 +98,8 @@ class TestCompare:
             some, "tasks", validation="others", metric="loss", optimization_steps=[4, 2], n_tasks=9
         )
         assert found.optimization_steps == {"early": 2, "late": 2}
+        one = compare(some, "tasks", validation="others", metric="loss", optimization_steps=4)
+        assert one.optimization_steps == {"early": 4, "late": 4}
 
     def test_rates_are_chosen_on_validation_too(self):
         class Rated(Recorded):
@@ -205,8 +207,8 @@ class TestMistakes:
             ({"validation_tasks": 0}, ValueError, "`validation_tasks` must be at least 1"),
             ({"seed": 0.5}, TypeError, "`seed` must be an int"),
             ({"optimization_steps": (1,)}, ValueError, "`optimization_steps` needs `validation`"),
-            ({"validation": "v", "optimization_steps": ()}, ValueError, "must be a sequence"),
-            ({"validation": "v", "optimization_steps": 3}, ValueError, "must be a sequence.*=3"),
+            ({"validation": "v", "optimization_steps": ()}, ValueError, "or a sequence of int"),
+            ({"validation": "v", "optimization_steps": 3.5}, ValueError, "or a sequence.*=3.5"),
             ({"validation": "v", "optimization_steps": (-1,)}, ValueError, "at least 0.*-1"),
             ({"fit_steps": 1, "fit_seconds": 1.0}, ValueError, "One of `fit_steps` and `fit_sec"),
             ({"fit_steps": 0}, ValueError, "`fit_steps` must be at least 1"),

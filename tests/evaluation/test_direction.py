@@ -35,3 +35,8 @@ def test_losses_and_errors_of_keras(metric):
 )
 def test_scores_of_keras(metric):
     assert not smaller_is_better(metric.name)
+
+
+def test_a_negative_error_is_a_score():
+    assert not smaller_is_better("neg_mean_squared_error")
+    assert not smaller_is_better("val_neg_log_loss") and smaller_is_better("val_log_loss")

@@ -43,9 +43,13 @@ def test_it_is_adapt_and_the_algorithm_stays():
 
 def test_fewer_classes_than_the_model_and_numbers_as_labels():
     labels = np.where(X[:, 0] > 0, 7, 3)
-    found = FewShotClassifier(maml(), base_rate=[0.5, 0.4, 0.1]).fit(pd.DataFrame(X), labels)
+    found = FewShotClassifier(maml(), base_rate=[0.9, 0.1]).fit(pd.DataFrame(X), labels)
     assert set(found.predict(pd.DataFrame(X))) == {3, 7}
-    np.testing.assert_allclose(found.predict_proba(X).sum(1), 1)
+    found.set_params(base_rate=None)
+    even = found.predict_proba(pd.DataFrame(X))
+    rare = found.set_params(base_rate=0.1).predict_proba(pd.DataFrame(X))
+    np.testing.assert_allclose(rare[:, 1] / rare[:, 0], even[:, 1] / even[:, 0] / 9, rtol=1e-6)
+    np.testing.assert_allclose(rare.sum(1), 1)
     binary = keras.losses.BinaryCrossentropy(from_logits=True)
     single = FewShotClassifier(maml(1, binary)).fit(X, labels)
     assert single.predict_proba(X).shape == (30, 2) and single.score(X, labels) > 0.8
@@ -77,13 +81,13 @@ def test_bad_input_is_told():
         FewShotClassifier(3).fit(X, LABELS)
     with pytest.raises(ValueError, match="y must have at least two classes"):
         FewShotClassifier(maml()).fit(X, np.zeros(30))
-    with pytest.raises(ValueError, match="X must have the shape"):
+    with pytest.raises(ValueError, match="Expected 2D array"):
         FewShotClassifier(maml()).fit(X[:, 0], LABELS)
     with pytest.raises(ValueError, match="same number of examples"):
         FewShotClassifier(maml()).fit(X[:5], LABELS)
     with pytest.raises(ValueError, match="from 0 to 2"):
         FewShotClassifier(maml()).fit(X, np.arange(30))
-    with pytest.raises(ValueError, match="X must have 4 features, as in `fit`. Received: 3"):
+    with pytest.raises(ValueError, match="X has 3 features, but FewShotClassifier is expecting 4"):
         FewShotClassifier(maml()).fit(X, LABELS).predict(X[:, :3])
     with pytest.raises(TypeError, match="needs outputs of classes"):
         FewShotClassifier(maml(1, "mse")).fit(X, X[:, 0] > 0).predict(X)

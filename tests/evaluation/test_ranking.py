@@ -1,12 +1,15 @@
 """Scores of rankings, against RDKit, SciPy and counting."""
 
+import copy
 import itertools
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from rdkit.ML.Scoring.Scoring import CalcEnrichment
 from scipy.stats import spearmanr
+from sklearn.linear_model import Ridge
 
 import deepchem_meta as dc
 from deepchem_meta.evaluation import ScoredTasks, enrichment, hits_in_top, spearman
@@ -45,10 +48,31 @@ def test_equal_predictions_count_by_what_is_expected():
         assert hits_in_top(k)(active, predicted) == pytest.approx(expected, rel=1e-12)
 
 
-def test_spearman_is_scipys_and_nan_of_what_is_constant():
+def test_spearman_is_scipys():
     a, b = RNG.normal(size=(2, 20)).round(1)
     assert spearman(a, b[:, np.newaxis]) == pytest.approx(spearmanr(a, b).statistic, rel=1e-12)
-    assert np.isnan(spearman(a, np.ones(20))) and np.isnan(spearman(np.ones(20), b))
+    y, predicted = np.stack([a, b], axis=1), np.stack([b, -b], axis=1)
+    mean = (spearmanr(a, b).statistic - 1) / 2
+    assert spearman(y, predicted) == pytest.approx(mean, rel=1e-12)
+
+
+def test_spearman_of_what_is_constant():
+    a = RNG.normal(size=20)
+    assert spearman(a, np.ones(20)) == 0 and np.isnan(spearman(np.ones(20), a))
+
+
+def test_a_tenth_of_thirty_are_three():
+    active = np.arange(30) < 15
+    assert enrichment(0.1)(active, -np.arange(30.0)) == 2.0
+    predicted = np.where(np.arange(30) == 3, -10.0, -np.arange(30.0))  # the fourth is not counted
+    assert enrichment(0.1)(active, predicted) == 2.0
+
+
+@pytest.mark.parametrize("score", [hits_in_top(3), enrichment(0.5), spearman])
+def test_predictions_that_are_not_finite_have_no_score(score):
+    y = np.array([1, 0, 1, 0])
+    assert np.isnan(score(y, np.array([0.2, np.nan, 0.9, 0.1])))
+    assert np.isnan(score(y, np.array([0.2, np.inf, 0.9, 0.1])))
 
 
 @pytest.mark.parametrize("score", [hits_in_top(3), enrichment(0.5), spearman])
@@ -94,3 +118,27 @@ def test_they_are_reported_by_evaluate_fit_and_compare():
         {"ridge": ridge, "MAML": maml}, tasks, n_tasks=8, metric="hits_in_top_5"
     )
     assert compared.metric == "hits_in_top_5" and "lowest to highest" in str(compared)
+
+
+def test_a_copy_has_a_place_of_its_own_in_a_dataset():
+    x = RNG.normal(size=(7, 5, 1)).astype("float32")
+    tasks = dc.tasks.DatasetTasks(tf.data.Dataset.from_tensor_slices(((x, x), (x, x))))
+    scored = ScoredTasks(tasks, {"spearman": spearman})
+    scored.sample(3, RNG)
+    other = copy.copy(scored)
+    other.set_state(other.initial_state)
+    np.testing.assert_array_equal(other.sample(1, RNG)[0][0], x[:1])
+    np.testing.assert_array_equal(scored.sample(1, RNG)[0][0], x[3:4])
+    assert list(other.scores) == ["spearman"]
+
+
+def test_a_score_does_not_take_the_place_of_a_metric():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    tasks = dc.tasks.SinusoidTasks(shots=3)
+    learner = dc.metalearning.KerasLearner(model, "mse", tasks, metrics=["mae"])
+    maml = dc.metalearning.MAML(learner)
+    ridge = dc.evaluation.EstimatorBaseline(Ridge())
+    for one, name in ((maml, "mae"), (maml, "loss"), (ridge, "loss")):
+        scored = ScoredTasks(tasks, {name: spearman})
+        with pytest.raises(ValueError, match=f"must have other names.*{name} twice"):
+            one.evaluate(scored, n_tasks=2, optimization_steps=(0,))

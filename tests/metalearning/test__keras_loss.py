@@ -122,6 +122,13 @@ def test_weights_of_sequences_are_those_of_the_examples(times):
     assert float(found) == pytest.approx((squares[0] + squares[2]) / 2, rel=1e-5)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_a_lambda_in_a_graph(weights):
+    loss = OutputLoss(lambda y, p: tf.reduce_sum((y - p) ** 2, axis=-1), OUTPUTS)
+    found = tf.function(lambda: loss(Y, OUTPUTS, weights))()
+    assert float(found) == pytest.approx(float(loss(Y, OUTPUTS, weights)), rel=1e-6)
+
+
 def test_a_function_that_takes_the_mean_itself():
     with pytest.raises(ValueError, match="must return a loss for each example"):
         OutputLoss(lambda y, p: tf.reduce_mean((y - p) ** 2), OUTPUTS)(Y, OUTPUTS, None)

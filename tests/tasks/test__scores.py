@@ -23,6 +23,12 @@ class TestScores:
         assert score(Y, P, WEIGHT) == pytest.approx(expected)
         assert score(Y[:5, None], P[:5, None]) == pytest.approx(expected)
 
+    @pytest.mark.parametrize("scores", [CLASSIFICATION_SCORES, REGRESSION_SCORES])
+    def test_predictions_that_are_not_finite_have_no_score(self, scores):
+        for value in (np.nan, np.inf):
+            predicted = np.where(np.arange(6) == 2, value, P)
+            assert all(np.isnan(score(Y, predicted)) for score in scores.values())
+
     def test_average_precision(self):
         # By falling score: 0.8 active; 0.4 one of each; 0.2 active; 0.1 inactive.
         expected = (1 * 1 + 1 * 2 / 3 + 1 * 3 / 4) / 3
