@@ -5,6 +5,7 @@ after the comment ``<!-- no-test: reason -->`` does not run, and one after
 ``<!-- needs: module -->`` only where the module is installed.
 """
 
+import importlib
 import importlib.util
 import re
 import runpy
@@ -76,6 +77,32 @@ def test_code_runs(page, tmp_path, monkeypatch):
     working_folder.mkdir()
     monkeypatch.chdir(working_folder)
     runpy.run_path(str(path), run_name="__main__")
+
+
+@pytest.mark.parametrize("package", ["metalearning", "tasks", "evaluation"])
+def test_every_public_name_is_in_the_reference(package):
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = {line.strip().rpartition(".")[2] for line in text.splitlines()}
+    public = set(importlib.import_module(f"deepchem_meta.{package}").__all__)
+    assert not public - listed - {"inner_optimizers"}
+
+
+def _anchors(path):
+    """Give what Sphinx and GitHub make of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"])
+def test_links_to_files_of_the_repository_lead_there(name):
+    """Sphinx checks those between its own pages."""
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    for link in links:
+        if not link.startswith(("https:", "mailto:")):
+            target, _, anchor = link.partition("#")
+            path = ROOT / (target or name)
+            assert path.exists(), link
+            assert not anchor or anchor in _anchors(path), link
 
 
 def test_script_keeps_order_and_line_numbers():
