@@ -157,9 +157,7 @@ def check_ids(name: str, ids: Any, compounds: int) -> list[Any] | None:
     return ids
 
 
-def check_sizes(
-    index: AssayIndex, y: np.ndarray, names: Sequence[str], drop_small: bool
-) -> np.ndarray:
+def check_sizes(index: AssayIndex, names: Sequence[str], drop_small: bool) -> np.ndarray:
     """Return whether each assay cannot make a task, shape (assays,), if such may be left out.
 
     Raises
@@ -167,8 +165,7 @@ def check_sizes(
     ValueError
         If some cannot, and `drop_small` is False or no other assay is left.
     """
-    # fmin and fmax leave out NaN; a column of nothing else compares as False.
-    constant = ~(np.fmax.reduce(y) > np.fmin.reduce(y))
+    constant = index.constant
     bad = constant | index.small
     if not bad.any() or (drop_small and not bad.all()):
         return bad

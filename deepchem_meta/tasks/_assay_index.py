@@ -1,46 +1,65 @@
-"""Which compounds each assay has, and draws of support and query sets from them."""
+"""Which results each assay has, and draws of support and query sets from them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from deepchem_meta.tasks._assay_results import AssayResults
 from deepchem_meta.tasks._strata_index import StrataIndex
 
 __all__ = ["AssayIndex"]
 
 
 class AssayIndex(StrataIndex):
-    """The compounds of each assay by stratum: its classes, or all compounds for regression.
+    """The results of each assay by stratum: its classes, or all results for regression.
 
     Parameters
     ----------
-    y : float32 array of shape (compounds, assays)
-        Results; NaN is missing.
+    results : AssayResults
+        Whose places are drawn.
+    assays : int
+        How many assays there are.
     classes : bool
         Whether there are two strata, inactive (0) and active (1), or one.
     shots : int
-        Compounds of a support set in each stratum.
+        Results of a support set in each stratum.
     queries : int or None
-        Compounds of a query set in each stratum, or None for all that are left.
+        Results of a query set in each stratum, or None for all that are left.
     balanced : bool
         Whether strata have these sizes, or only their mean, at the assay's own rate.
+
+    Attributes
+    ----------
+    constant : bool array of shape (assays,)
+        Which assays have no results, or only equal ones.
     """
 
     def __init__(
-        self, y: np.ndarray, classes: bool, shots: int, queries: int | None, balanced: bool
+        self,
+        results: AssayResults,
+        assays: int,
+        classes: bool,
+        shots: int,
+        queries: int | None,
+        balanced: bool,
     ):
-        values = y.T[:, None, :]  # assays, strata, compounds
-        members = values == np.float32([[0], [1]]) if classes else ~np.isnan(values)
-        counts = members.sum(axis=2)
+        strata = 2 if classes else 1
+        label = results.value.astype(np.int64) if classes else np.zeros_like(results.assay)
+        stratum = results.assay * strata + label
+        counts = np.bincount(stratum, minlength=assays * strata).reshape(assays, strata)
         at_rate = classes and not balanced
         super().__init__(
-            np.nonzero(members)[2],
+            np.argsort(stratum, kind="stable"),
             np.cumsum(counts).reshape(counts.shape) - counts,
             counts,
             _sizes(counts, shots, at_rate),
             _sizes(counts, queries or 0, at_rate),
             ("inactive", "active") if classes else ("compounds",),
         )
+        low, high = np.full(assays, np.inf), np.full(assays, -np.inf)
+        np.minimum.at(low, results.assay, results.value)
+        np.maximum.at(high, results.assay, results.value)
+        self.constant = ~(high > low)
 
 
 def _sizes(counts: np.ndarray, per_stratum: int, at_rate: bool) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deepchem_meta._checks import check_option
-from deepchem_meta.tasks._image_cache import check_cache, mapped
+from deepchem_meta.tasks._array_cache import check_cache, mapped
 from deepchem_meta.tasks._image_folders import find_images
 from deepchem_meta.tasks._image_reading import ImageForm, read_images
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from deepchem_meta.tasks._assay_checks import (
 )
 from deepchem_meta.tasks._assay_index import AssayIndex
 from deepchem_meta.tasks._assay_reading import AssayReading
+from deepchem_meta.tasks._assay_results import AssayResults
 from deepchem_meta.tasks._datasets import AsDataset
 from deepchem_meta.tasks._drawing import draw_rounds
 from deepchem_meta.tasks._duplicates import merge_rows, number_molecules
@@ -32,10 +34,13 @@ from deepchem_meta.tasks._scores import CLASSIFICATION_SCORES, REGRESSION_SCORES
 
 __all__ = ["AssayTasks"]
 
-_OPTIONS = (
-    *("ids", "molecules", "duplicates"),
-    *("shots", "queries", "task_type", "balanced", "drop_small"),
-)
+# Of what `replace` changes.
+_CHECKS = {
+    "shots": lambda value: check_count("shots", value, minimum=1),
+    "queries": check_queries,
+    "balanced": lambda value: check_flag("balanced", value),
+    "drop_small": lambda value: check_flag("drop_small", value),
+}
 
 
 class AssayTasks(AssayReading, AsDataset):
@@ -164,11 +169,10 @@ class AssayTasks(AssayReading, AsDataset):
         molecules: Sequence[Any] | None = None,
         duplicates: str = "merge",
     ):
-        self.shots = check_count("shots", shots, minimum=1)
-        self.queries = check_queries(queries)
+        self.shots, self.queries = _CHECKS["shots"](shots), _CHECKS["queries"](queries)
+        self.balanced = _CHECKS["balanced"](balanced)
+        self.drop_small = _CHECKS["drop_small"](drop_small)
         self.task_type = check_option("task_type", task_type, ("classification", "regression"))
-        self.balanced = check_flag("balanced", balanced)
-        self.drop_small = check_flag("drop_small", drop_small)
         self.duplicates = check_option("duplicates", duplicates, ("merge", "raise"))
         self.x = check_features(x)
         y, w = check_table(y, w, len(self.x))
@@ -177,7 +181,7 @@ class AssayTasks(AssayReading, AsDataset):
         keys = check_ids("molecules", molecules, len(self.x)) or self.ids
         self.molecules = np.arange(len(self.x)) if keys is None else number_molecules(keys)
         y, w = check_results(y, w, self.names, self.task_type)
-        self.y, self.w, self.merged = merge_rows(
+        y, w, self.merged = merge_rows(
             y,
             w,
             self.molecules,
@@ -186,12 +190,32 @@ class AssayTasks(AssayReading, AsDataset):
             classes=self.task_type == "classification",
             duplicates=self.duplicates,
         )
+        self._start(AssayResults.of_table(y, w))
+
+    def _start(self, results: AssayResults) -> None:
+        """Take checked and merged results; the other attributes are there."""
+        self._results = results
         self.dropped: dict[str, dict[str, int]] = {}
         self.left_out: dict[str, str] = {}
         self.dropped_rows: list[DroppedRow] = []
         self.qualified: dict[str, int] = {}
         self._index_assays()
         self._leave_out_small()
+
+    @property
+    def y(self) -> np.ndarray:
+        """All results as a table, float32 of shape (compounds, assays); NaN is missing.
+
+        It is made anew at each access, and takes room for every compound in every assay.
+        """
+        return self._results.table("value", (len(self.x), len(self.names)), np.nan)
+
+    @property
+    def w(self) -> np.ndarray | None:
+        """All weights as such a table, 0 where there is no result; None if all are 0 or 1."""
+        if self._results.weight is None:
+            return None
+        return self._results.table("weight", (len(self.x), len(self.names)), 0.0)
 
     @property
     def dropped_smiles(self) -> list[str]:
@@ -250,7 +274,7 @@ class AssayTasks(AssayReading, AsDataset):
         if self.queries == "rest":
             query, there = self._index.rest(which, support)
         used = np.ones(support.shape, bool)
-        return self._batch(support, which, used), self._batch(query, which, there)
+        return self._batch(support, used), self._batch(query, there)
 
     def compounds(self, assay: str) -> tuple[np.ndarray, ...]:
         """Return all compounds that have a result in an assay, as one batch to adapt to.
@@ -273,9 +297,10 @@ class AssayTasks(AssayReading, AsDataset):
             If there is no such assay.
         """
         column = check_assay(assay, self.names)
-        rows = np.flatnonzero(~np.isnan(self.y[:, column]))
-        batch = self.x[rows], self.y[rows, column, None]
-        return batch if self.w is None else (*batch, self.w[rows, column])
+        places = np.flatnonzero(self._results.assay == column)
+        x, y = self.x[self._results.compound[places]], self._results.value[places, None]
+        weight = self._results.weight
+        return (x, y) if weight is None else (x, y, weight[places])
 
     def split(self, test: Sequence[str] | float) -> tuple[AssayTasks, AssayTasks]:
         """Split the assays into those to train on and those to test on.
@@ -326,15 +351,11 @@ class AssayTasks(AssayReading, AsDataset):
         rows = check_rows(compounds, len(self.x))
         taken, place = np.unique(self.molecules[rows], return_index=True)
         # A molecule's results stand in its first row, which need not be among those taken.
-        source = np.unique(self.molecules, return_index=True)[1][taken]
-        y = np.full((len(rows), len(self.names)), np.nan, np.float32)
-        y[place] = self.y[source]
-        w = None if self.w is None else self.w[rows]
-        if w is not None:
-            w[place] = self.w[source]
+        number = np.full(len(self.x), -1)
+        number[np.unique(self.molecules, return_index=True)[1][taken]] = place
         ids = None if self.ids is None else [self.ids[row] for row in rows]
-        changes = {"ids": ids, "molecules": self.molecules[rows]}
-        return self._derive(self.x[rows], y, w, self.names, changes)
+        results = self._results.of_compounds(number)
+        return self._derive(self.x[rows], results, ids=ids, molecules=self.molecules[rows])
 
     def replace(
         self,
@@ -368,7 +389,7 @@ class AssayTasks(AssayReading, AsDataset):
             "drop_small": drop_small,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        return self._derive(self.x, self.y, self.w, self.names, given)
+        return self._derive(self.x, self._results, **given)
 
     def with_features(self, x: Any) -> AssayTasks:
         """Return a source of the same results with other features.
@@ -383,27 +404,29 @@ class AssayTasks(AssayReading, AsDataset):
         TypeError, ValueError
             As the constructor does.
         """
-        return self._derive(x, self.y, self.w, self.names, {})
+        x = check_features(x)
+        if len(x) != len(self.x):
+            raise ValueError(
+                f"`x` must have a row for each of {len(self.x)} compounds. "
+                f"Received: shape {x.shape}"
+            )
+        return self._derive(x, self._results)
 
     def _columns(self, chosen: np.ndarray) -> AssayTasks:
-        names = [name for name, here in zip(self.names, chosen, strict=True) if here]
-        w = None if self.w is None else self.w[:, chosen]
-        return self._derive(self.x, self.y[:, chosen], w, names, {})
+        places = np.flatnonzero(chosen)
+        names = [self.names[place] for place in places]
+        return self._derive(self.x, self._results.of_assays(places, len(self.names)), names=names)
 
-    def _derive(
-        self,
-        x: np.ndarray,
-        y: np.ndarray,
-        w: np.ndarray | None,
-        names: list[str],
-        changes: dict[str, Any],
-    ) -> AssayTasks:
-        """Return a source over a part of the table, with other options, and with what is known.
+    def _derive(self, x: Any, results: AssayResults, **changes: Any) -> AssayTasks:
+        """Return a source over a part of the results, with other options, and with what is known.
 
-        Its results are merged already, so that nothing is merged, and warned of, once more.
+        Results are merged already, so that nothing is merged, and warned of, once more.
         """
-        options = {name: getattr(self, name) for name in _OPTIONS} | changes
-        part = AssayTasks(x, y, w, names=names, **options)
+        part = copy.copy(self)
+        part.x = x
+        for name, value in changes.items():
+            setattr(part, name, _CHECKS.get(name, lambda value: value)(value))
+        part._start(results)
         part.dropped = self.dropped | part.dropped
         part.left_out, part.dropped_rows = self.left_out, self.dropped_rows
         part.qualified = {k: n for k, n in self.qualified.items() if k in part.names}
@@ -414,28 +437,29 @@ class AssayTasks(AssayReading, AsDataset):
     def _index_assays(self) -> None:
         classes = self.task_type == "classification"
         queries = None if self.queries == "rest" else self.queries
-        self._index = AssayIndex(self.y, classes, self.shots, queries, self.balanced)
+        results, assays = self._results, len(self.names)
+        self._index = AssayIndex(results, assays, classes, self.shots, queries, self.balanced)
         padded = queries is None and len(np.unique(self._index.counts.sum(axis=1))) > 1
-        self._weighted = padded or self.w is not None
+        self._weighted = padded or results.weight is not None
 
     def _leave_out_small(self) -> None:
         """Drop assays that cannot make a task, or raise."""
-        bad = check_sizes(self._index, self.y, self.names, self.drop_small)
+        bad = check_sizes(self._index, self.names, self.drop_small)
         if not bad.any():
             return
         self.dropped = {self.names[i]: self._index.describe(i) for i in np.flatnonzero(bad)}
         self.names = [name for name, out in zip(self.names, bad, strict=True) if not out]
-        self.y = self.y[:, ~bad]
-        self.w = None if self.w is None else self.w[:, ~bad]
+        self._results = self._results.of_assays(np.flatnonzero(~bad), len(bad))
         self._index_assays()
 
-    def _batch(self, rows: np.ndarray, which: np.ndarray, there: np.ndarray) -> tuple:
-        """Return the compounds of `rows` with results and weights; padding is not `there`."""
-        columns = which[:, None]
-        x, y = self.x[rows], self.y[rows, columns][..., None]
+    def _batch(self, places: np.ndarray, there: np.ndarray) -> tuple:
+        """Return the compounds of some results, these and their weights; padding is not `there`."""
+        results = self._results
+        x, y = self.x[results.compound[places]], results.value[places][..., None]
         if not self._weighted:
             return x, y
-        return x, y, there * (np.float32(1) if self.w is None else self.w[rows, columns])
+        weight = np.float32(1) if results.weight is None else results.weight[places]
+        return x, y, there * weight
 
     def __repr__(self) -> str:
         rows, molecules, _ = self.merged

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepchem_meta.tasks._image_cache import mapped
+from deepchem_meta.tasks._array_cache import mapped
 
 CONTENT = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
 
