@@ -63,7 +63,7 @@ def score_forests(tasks, draws, rng):
 
 def print_table(evaluation, forests, draws):
     """Print the ROC-AUC of each assay and their mean, before and after adaptation."""
-    rows = evaluation.by_task("roc_auc")
+    rows = dict(evaluation.by_task("roc_auc"))
     columns = dict(zip(rows, forests.T, strict=True))
     rows["mean of assays"] = evaluation.mean["roc_auc"], evaluation.ci95["roc_auc"]
     columns["mean of assays"] = forests.mean(axis=1)

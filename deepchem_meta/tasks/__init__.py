@@ -12,11 +12,14 @@ from deepchem_meta.tasks.classification import FewShotClassificationTasks
 from deepchem_meta.tasks.compounds import Candidates, Compounds, compounds_from_csv
 from deepchem_meta.tasks.dose_response import DoseResponseTasks
 from deepchem_meta.tasks.embedding import embed
+from deepchem_meta.tasks.featurizers import Descriptors, Featurizer, MorganCounts, SideBySide
 from deepchem_meta.tasks.grouped import GroupedTasks
 from deepchem_meta.tasks.harmonic import HarmonicTasks
+from deepchem_meta.tasks.molecule_features import MoleculeFeatures
 from deepchem_meta.tasks.molecules import morgan_fingerprints, scaffolds
 from deepchem_meta.tasks.padding import pad_tasks
 from deepchem_meta.tasks.sinusoid import SinusoidTasks
+from deepchem_meta.tasks.standardizing import Standardizer
 from deepchem_meta.tasks.streams import DatasetTasks
 
 __all__ = [
@@ -24,11 +27,17 @@ __all__ = [
     "Candidates",
     "Compounds",
     "DatasetTasks",
+    "Descriptors",
     "DoseResponseTasks",
+    "Featurizer",
     "FewShotClassificationTasks",
     "GroupedTasks",
     "HarmonicTasks",
+    "MoleculeFeatures",
+    "MorganCounts",
+    "SideBySide",
     "SinusoidTasks",
+    "Standardizer",
     "compounds_from_csv",
     "embed",
     "morgan_fingerprints",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_cache", "mapped"]
+__all__ = ["check_cache", "kept", "mapped"]
 
 _CHUNK = 2**20  # bytes read at once
 _CHECKSUM = 4  # bytes at the end of a file, which np.load passes over
@@ -27,9 +27,14 @@ def check_cache(cache: Any) -> Path | None:
 
 
 def mapped(
-    folder: Path, name: str, key: Any, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
+    folder: Path,
+    name: str,
+    key: Any,
+    shape: tuple[int, ...],
+    fill: Callable[[np.ndarray], None],
+    dtype: Any = np.uint8,
 ) -> np.memmap:
-    """Return a uint8 array from a file, which is made if it is not there or damaged.
+    """Return an array from a file, which is made if it is not there or damaged.
 
     Parameters
     ----------
@@ -42,10 +47,12 @@ def mapped(
     shape : tuple of int
     fill : callable
         Writes the content into an array of this shape.
+    dtype : numpy dtype, default uint8
+        That of the array.
 
     Returns
     -------
-    uint8 memory map of this shape, read-only
+    memory map of this shape, read-only
 
     Notes
     -----
@@ -53,12 +60,38 @@ def mapped(
     nobody ever reads half a file, and of two processes that write, the later one wins. A checksum
     at its end tells whether the file is whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([key, shape], sort_keys=True)
-    path = folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.npy"
+    path = _path(folder, name, [key, shape])
     if not _is_whole(path):
-        _write(path, shape, fill)
+        _write(path, shape, fill, dtype)
     return np.load(path, mmap_mode="r")
+
+
+def kept(folder: Path, name: str, key: Any, make: Callable[[], np.ndarray]) -> np.memmap:
+    """Return an array whose shape is known once it is made, from a file as `mapped` does.
+
+    Parameters
+    ----------
+    folder, name, key
+        As in `mapped`.
+    make : callable
+        Returns the array.
+    """
+    path = _path(folder, name, key)
+    if not _is_whole(path):
+        array = make()
+
+        def fill(out: np.ndarray) -> None:
+            out[...] = array
+
+        _write(path, array.shape, fill, array.dtype)
+    return np.load(path, mmap_mode="r")
+
+
+def _path(folder: Path, name: str, key: Any) -> Path:
+    """Return where the content of a key is kept, in a folder that is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(key, sort_keys=True)
+    return folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.npy"
 
 
 def _is_whole(path: Path) -> bool:
@@ -69,10 +102,12 @@ def _is_whole(path: Path) -> bool:
         return _checksum(file, path.stat().st_size - _CHECKSUM) == file.read(_CHECKSUM)
 
 
-def _write(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
+def _write(
+    path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None], dtype: Any
+) -> None:
     part = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.tmp")
     try:
-        array = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+        array = np.lib.format.open_memmap(part, "w+", np.dtype(dtype), shape)
         fill(array)
         array.flush()
         del array  # where a mapped file cannot be renamed

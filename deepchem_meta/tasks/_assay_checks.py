@@ -157,6 +157,15 @@ def check_ids(name: str, ids: Any, compounds: int) -> list[Any] | None:
     return ids
 
 
+def check_shots(shots: Any) -> int | tuple[int, ...]:
+    """Return `shots` as a whole number of at least 1, or several of them in ascending order."""
+    if not isinstance(shots, (list, tuple, range)):
+        return check_count("shots", shots, minimum=1)
+    if not shots:
+        raise ValueError("`shots` must have at least one number. Received: none")
+    return tuple(sorted({check_count("shots", size, minimum=1) for size in shots}))
+
+
 def check_sizes(index: AssayIndex, names: Sequence[str], drop_small: bool) -> np.ndarray:
     """Return whether each assay cannot make a task, shape (assays,), if such may be left out.
 

@@ -8,8 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deepchem_meta.tasks._array_cache import check_cache
+from deepchem_meta.tasks._long_tables import LongTable, ReadResults, read_fs_mol, read_long_csv
 from deepchem_meta.tasks._molecule_tables import check_reading, featurize
+from deepchem_meta.tasks.featurizers import Featurizer, MorganCounts
+from deepchem_meta.tasks.molecule_features import MoleculeFeatures, Molecules
 from deepchem_meta.tasks.molecules import identify
+from deepchem_meta.tasks.standardizing import Standardizer
 from deepchem_meta.tasks.tables import read_assays_csv
 
 __all__ = ["AssayReading"]
@@ -100,6 +105,166 @@ class AssayReading:
         tasks = cls(rows.x, rows.y, names=names, ids=ids, molecules=molecules, **options)
         tasks.left_out, tasks.dropped_rows = table.left_out, rows.dropped
         tasks.qualified = table.qualified
+        return tasks
+
+    @classmethod
+    def from_long_csv(
+        cls: type[Source],
+        path: str | os.PathLike,
+        *,
+        assay: str = "assay",
+        smiles: str = "smiles",
+        value: str = "active",
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        na_values: Sequence[str] = (),
+        qualifiers: str = "raise",
+        **options: Any,
+    ) -> Source:
+        """Read a table with a row for each result: an assay, a molecule and a value.
+
+        Parameters
+        ----------
+        path : str or path
+            A CSV file whose first line names the columns, gzipped if its name ends in .gz.
+        assay, smiles, value : str
+            The columns of the assay's name, of the SMILES and of the result. Other columns do not
+            count.
+        encoding, delimiter, na_values, qualifiers : optional
+            How to read the cells, as in `from_csv`. Rows without a value are left out.
+        **options
+            Those of `from_results`.
+
+        Returns
+        -------
+        AssayTasks
+
+        Raises
+        ------
+        ValueError
+            If a column or a name is missing, a value is no number, and as `from_results` does.
+        ImportError
+            If RDKit is not installed.
+        """
+        table = read_long_csv(
+            path,
+            assay=assay,
+            smiles=smiles,
+            value=value,
+            encoding=encoding,
+            delimiter=delimiter,
+            na_values=na_values,
+            qualifiers=qualifiers,
+        )
+        tasks = cls.from_results(
+            table.assays, table.smiles, table.values, lines=table.lines, **options
+        )
+        tasks.qualified = table.qualified
+        return tasks
+
+    @classmethod
+    def from_fs_mol(cls: type[Source], folder: str | os.PathLike, **options: Any) -> Source:
+        """Read a folder of FS-Mol: a file ``<assay>.jsonl.gz`` an assay, a molecule a line.
+
+        Parameters
+        ----------
+        folder : str or path
+            Such as ``fs-mol/train``.
+        **options
+            Those of `from_results`. With ``task_type="regression"`` the values are those of
+            ``LogRegressionProperty``, else of ``Property``.
+
+        Returns
+        -------
+        AssayTasks
+
+        Raises
+        ------
+        ValueError
+            If the folder has no such file, a line lacks what it must have, and as `from_results`
+            does.
+
+        References
+        ----------
+        Stanley, M., et al. (2021). FS-Mol: a few-shot learning dataset of molecules. NeurIPS
+        Datasets and Benchmarks.
+        """
+        regression = options.get("task_type") == "regression"
+        table = read_fs_mol(folder, "LogRegressionProperty" if regression else "Property")
+        return cls.from_results(table.assays, table.smiles, table.values, **options)
+
+    @classmethod
+    def from_results(
+        cls: type[Source],
+        assays: Sequence[str],
+        smiles: Sequence[str],
+        values: Any,
+        *,
+        featurizer: Featurizer | None = None,
+        standardizer: Standardizer | None = None,
+        cache: str | os.PathLike | None = None,
+        on_error: str = "raise",
+        lines: Sequence[int] | None = None,
+        **options: Any,
+    ) -> Source:
+        """Take results as a long table, of as many assays and molecules as there are.
+
+        Memory grows with the number of results and of different molecules. Each molecule's features
+        are stored once, counts as integers of 8 bits, and decoded where a task is drawn.
+
+        Parameters
+        ----------
+        assays : list of str
+            The assay of each result.
+        smiles : list of str
+            Its molecule. Those of the same canonical SMILES are one, after `standardizer`.
+        values : float array of shape (results,)
+            1 is active and 0 inactive, or any numbers for regression. NaN is left out.
+        featurizer : Featurizer, optional
+            By default `MorganCounts`. Parts that scale by a distribution are fitted to these
+            molecules, unless they are fitted; a test takes the training source's `x.featurizer`.
+        standardizer : Standardizer, optional
+            What is made of each molecule first. By default they are taken as they are.
+        cache : path, optional
+            A folder that keeps what was read and computed, memory-mapped, for the next start. A
+            damaged file is made anew. By default all is in memory.
+        on_error : {"raise", "drop"}, default "raise"
+            What to do with SMILES that cannot be read. Those dropped are in `dropped_rows`.
+        lines : list of int, optional
+            The line of a file on which each result stands, for messages and `dropped_rows`; by
+            default their places from 1.
+        **options
+            ``shots``, ``queries``, ``task_type``, ``balanced``, ``drop_small`` and ``duplicates``,
+            as in the constructor.
+
+        Returns
+        -------
+        AssayTasks
+            Whose `x` is a `MoleculeFeatures`, with a row a molecule, and whose `ids` are canonical
+            SMILES.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the columns differ in length, an assay has no name, SMILES cannot be read, and as the
+            constructor does.
+        ImportError
+            If RDKit is not installed.
+        """
+        check_reading(featurizer, on_error)
+        folder = check_cache(cache)
+        tasks = cls.__new__(cls)
+        tasks._configure(**options)
+        table = LongTable.checked(assays, smiles, values, lines)
+        molecules = Molecules.of(table.smiles, standardizer, folder)
+        read = ReadResults.of(table, molecules, on_error, tasks.task_type, tasks.duplicates)
+        tasks.names, tasks.merged = read.names, read.merged
+        tasks.ids = [molecules.smiles[place] for place in read.molecules]
+        tasks.molecules = np.arange(len(tasks.ids))
+        featurizer = MorganCounts() if featurizer is None else featurizer
+        tasks.x = MoleculeFeatures.of(tasks.ids, featurizer, folder)
+        tasks._start(read.results)
+        tasks.dropped_rows = read.dropped
         return tasks
 
     @classmethod

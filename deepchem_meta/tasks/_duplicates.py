@@ -10,8 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepchem_meta.tasks._arguments import listed
+from deepchem_meta.tasks._assay_results import AssayResults
 
-__all__ = ["MergedRows", "find_repeated", "merge_results", "merge_rows", "number_molecules"]
+__all__ = [
+    "MergedRows",
+    "find_repeated",
+    "merge_long",
+    "merge_results",
+    "merge_rows",
+    "number_molecules",
+    "warn_of_conflicts",
+]
 
 
 class MergedRows(NamedTuple):
@@ -120,7 +129,7 @@ def merge_rows(
     y, w, counts = merge_results(y, w, repeated, classes)
     conflicts = {name: int(n) for name, n in zip(names, counts, strict=True) if n}
     if conflicts:
-        _warn(conflicts, classes)
+        warn_of_conflicts(conflicts, classes)
     return y, w, MergedRows(sum(map(len, repeated)), len(repeated), conflicts)
 
 
@@ -173,7 +182,48 @@ def merge_results(
     return y, w, (low < high).sum(axis=0)
 
 
-def _warn(conflicts: dict[str, int], classes: bool) -> None:
+def merge_long(
+    assay: np.ndarray, molecule: np.ndarray, value: np.ndarray, classes: bool, kinds: int
+) -> tuple[AssayResults, np.ndarray, np.ndarray]:
+    """Merge the results that a molecule has in an assay, of a long table.
+
+    Parameters
+    ----------
+    assay, molecule : int arrays of shape (results,)
+    value : float array of shape (results,)
+        Without NaN.
+    classes : bool
+        As in `merge_results`, whose rules hold.
+    kinds : int
+        How many assays there are.
+
+    Returns
+    -------
+    results : AssayResults
+    repeated : int64 array
+        The rows of results whose molecule has several in the assay.
+    conflicts : int64 array of shape (kinds,)
+        How many molecules of each assay have results that differ.
+    """
+    order = np.lexsort((molecule, assay))
+    assay, molecule, value = assay[order], molecule[order], np.asarray(value, np.float64)[order]
+    new = np.r_[True, (np.diff(assay) != 0) | (np.diff(molecule) != 0)]
+    starts = np.flatnonzero(new)
+    counts = np.diff(np.r_[starts, len(value)])
+    low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
+    mean = np.add.reduceat(value, starts) / counts
+    merged = np.where(low == high, low, mean)
+    conflicts = np.bincount(assay[starts][low < high], minlength=kinds)
+    kept = np.ones(len(starts), bool)
+    if classes:
+        kept = merged != 0.5  # no majority
+        merged = merged > 0.5
+    places = starts[kept]
+    results = AssayResults.sorted(assay[places], molecule[places], merged[kept])
+    return results, order[np.repeat(counts > 1, counts)], conflicts
+
+
+def warn_of_conflicts(conflicts: dict[str, int], classes: bool) -> None:
     """Warn of results that differ, at the line outside this package that led here."""
     rule = "the majority was taken, and none in a tie" if classes else "their mean was taken"
     by_assay = listed(f"{name} {count}" for name, count in conflicts.items())

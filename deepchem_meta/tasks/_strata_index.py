@@ -34,6 +34,8 @@ class StrataIndex:
         As given.
     needed : int array of shape (tasks, strata)
         The rows that a task needs.
+    support_size, query_size, rest_size : int
+        The rows of a support set, of a query set, and of the largest set of those that are left.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class StrataIndex:
         self._rows, self._starts = rows, starts
         self._support, self._query = support, query
         self._names = names
-        self._rest_size = int((counts - support).sum(axis=1).max())
+        self.support_size = int(support[0].sum())
+        self.query_size = int(query[0].sum())
+        self.rest_size = int((counts - support).sum(axis=1).max())
 
     @property
     def small(self) -> np.ndarray:
@@ -107,7 +111,7 @@ class StrataIndex:
             rows = self.all_rows(task)
             rest.append(rows[~np.isin(rows, used)])
         sizes = np.array([len(rows) for rows in rest])
-        return pad_rows(rest, self._rest_size), np.arange(self._rest_size) < sizes[:, None]
+        return pad_rows(rest, self.rest_size), np.arange(self.rest_size) < sizes[:, None]
 
     def all_rows(self, task: int) -> np.ndarray:
         """Return a task's rows, stratum after stratum."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta._checks import check_count, check_flag, check_option
+from deepchem_meta._checks import check_flag, check_option
 from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks._assay_checks import (
     check_assay,
@@ -19,11 +19,12 @@ from deepchem_meta.tasks._assay_checks import (
     check_queries,
     check_results,
     check_rows,
+    check_shots,
     check_sizes,
     check_table,
     check_test,
 )
-from deepchem_meta.tasks._assay_index import AssayIndex
+from deepchem_meta.tasks._assay_draws import AssayDraws
 from deepchem_meta.tasks._assay_reading import AssayReading
 from deepchem_meta.tasks._assay_results import AssayResults
 from deepchem_meta.tasks._datasets import AsDataset
@@ -36,7 +37,7 @@ __all__ = ["AssayTasks"]
 
 # Of what `replace` changes.
 _CHECKS = {
-    "shots": lambda value: check_count("shots", value, minimum=1),
+    "shots": check_shots,
     "queries": check_queries,
     "balanced": lambda value: check_flag("balanced", value),
     "drop_small": lambda value: check_flag("drop_small", value),
@@ -64,9 +65,11 @@ class AssayTasks(AssayReading, AsDataset):
         Which rows are one molecule: those of equal values, of any hashable type. By default,
         `ids`. None, NaN and a blank string are a molecule of their own, and without `ids` each
         row is.
-    shots : int, default 10
+    shots : int or sequence of int, default 10
         Compounds of each class in the support set: so many active and as many inactive. For
-        regression, compounds.
+        regression, compounds. Of several numbers each draw has one that its assay has enough
+        compounds for, and support sets are padded to the largest: so one model learns to serve
+        all of them.
     queries : int or "rest", default 16
         Compounds of each class in the query set, or all of the assay that are not in the support
         set.
@@ -161,7 +164,7 @@ class AssayTasks(AssayReading, AsDataset):
         *,
         names: Sequence[str] | None = None,
         ids: Sequence[Any] | None = None,
-        shots: int = 10,
+        shots: int | Sequence[int] = 10,
         queries: int | str = 16,
         task_type: str = "classification",
         balanced: bool = True,
@@ -169,11 +172,14 @@ class AssayTasks(AssayReading, AsDataset):
         molecules: Sequence[Any] | None = None,
         duplicates: str = "merge",
     ):
-        self.shots, self.queries = _CHECKS["shots"](shots), _CHECKS["queries"](queries)
-        self.balanced = _CHECKS["balanced"](balanced)
-        self.drop_small = _CHECKS["drop_small"](drop_small)
-        self.task_type = check_option("task_type", task_type, ("classification", "regression"))
-        self.duplicates = check_option("duplicates", duplicates, ("merge", "raise"))
+        self._configure(
+            shots=shots,
+            queries=queries,
+            task_type=task_type,
+            balanced=balanced,
+            drop_small=drop_small,
+            duplicates=duplicates,
+        )
         self.x = check_features(x)
         y, w = check_table(y, w, len(self.x))
         self.names = check_names(names, y.shape[1])
@@ -191,6 +197,23 @@ class AssayTasks(AssayReading, AsDataset):
             duplicates=self.duplicates,
         )
         self._start(AssayResults.of_table(y, w))
+
+    def _configure(
+        self,
+        *,
+        shots: int | Sequence[int] = 10,
+        queries: int | str = 16,
+        task_type: str = "classification",
+        balanced: bool = True,
+        drop_small: bool = False,
+        duplicates: str = "merge",
+    ) -> None:
+        """Take the options that say what a task is."""
+        self.shots, self.queries = _CHECKS["shots"](shots), _CHECKS["queries"](queries)
+        self.balanced = _CHECKS["balanced"](balanced)
+        self.drop_small = _CHECKS["drop_small"](drop_small)
+        self.task_type = check_option("task_type", task_type, ("classification", "regression"))
+        self.duplicates = check_option("duplicates", duplicates, ("merge", "raise"))
 
     def _start(self, results: AssayResults) -> None:
         """Take checked and merged results; the other attributes are there."""
@@ -269,12 +292,8 @@ class AssayTasks(AssayReading, AsDataset):
             which = draw_rounds(len(self.names), n, rng)
         else:
             which = check_places(assays, n, len(self.names))
-        support, query = self._index.draw(which, rng)
-        there = np.ones(query.shape, bool)
-        if self.queries == "rest":
-            query, there = self._index.rest(which, support)
-        used = np.ones(support.shape, bool)
-        return self._batch(support, used), self._batch(query, there)
+        draw = self._draws.draw(which, rng)
+        return self._batch(draw.support, draw.in_support), self._batch(draw.query, draw.in_query)
 
     def compounds(self, assay: str) -> tuple[np.ndarray, ...]:
         """Return all compounds that have a result in an assay, as one batch to adapt to.
@@ -360,7 +379,7 @@ class AssayTasks(AssayReading, AsDataset):
     def replace(
         self,
         *,
-        shots: int | None = None,
+        shots: int | Sequence[int] | None = None,
         queries: int | str | None = None,
         balanced: bool | None = None,
         drop_small: bool | None = None,
@@ -438,16 +457,16 @@ class AssayTasks(AssayReading, AsDataset):
         classes = self.task_type == "classification"
         queries = None if self.queries == "rest" else self.queries
         results, assays = self._results, len(self.names)
-        self._index = AssayIndex(results, assays, classes, self.shots, queries, self.balanced)
-        padded = queries is None and len(np.unique(self._index.counts.sum(axis=1))) > 1
-        self._weighted = padded or results.weight is not None
+        shots = self.shots if isinstance(self.shots, tuple) else (self.shots,)
+        self._draws = AssayDraws(results, assays, classes, shots, queries, self.balanced)
+        self._weighted = self._draws.padded or results.weight is not None
 
     def _leave_out_small(self) -> None:
         """Drop assays that cannot make a task, or raise."""
-        bad = check_sizes(self._index, self.names, self.drop_small)
+        bad = check_sizes(self._draws.index, self.names, self.drop_small)
         if not bad.any():
             return
-        self.dropped = {self.names[i]: self._index.describe(i) for i in np.flatnonzero(bad)}
+        self.dropped = {self.names[i]: self._draws.index.describe(i) for i in np.flatnonzero(bad)}
         self.names = [name for name, out in zip(self.names, bad, strict=True) if not out]
         self._results = self._results.of_assays(np.flatnonzero(~bad), len(bad))
         self._index_assays()

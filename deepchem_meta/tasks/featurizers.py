@@ -14,6 +14,7 @@ from deepchem_meta.tasks.molecules import parse_smiles
 
 __all__ = ["Descriptors", "Featurizer", "MorganCounts", "SideBySide"]
 
+
 class Featurizer:
     """Base of the featurizers: what `AssayTasks` and `compounds_from_csv` take as `featurizer`.
 
@@ -48,13 +49,13 @@ class Featurizer:
         """
         raise NotImplementedError("Subclasses of Featurizer must implement compute.")
 
-    def fit(self, stored: np.ndarray) -> Featurizer:
-        """Return a featurizer that knows the distribution of features, by default itself.
+    def fitted(self, stored: Sequence[np.ndarray]) -> Featurizer:
+        """Return a featurizer that knows the distribution of its features, by default itself.
 
         Parameters
         ----------
-        stored : array of shape (molecules, size)
-            What `compute` returned for the molecules to train on.
+        stored : list of arrays of shape (molecules, size)
+            What each of `parts` computed for the molecules to train on.
         """
         return self
 
@@ -197,10 +198,12 @@ class Descriptors(Featurizer):
         with np.errstate(over="ignore"):
             return values.reshape(len(molecules), self.size).astype(np.float32)
 
-    def fit(self, stored: np.ndarray) -> Descriptors:
-        """Return one whose quantiles are those of the given molecules."""
+    def fitted(self, stored: Sequence[np.ndarray]) -> Descriptors:
+        """Return one whose quantiles are those of the given molecules; a fitted one stays."""
+        if self.quantiles is not None:
+            return self
         levels = np.linspace(0.0, 1.0, 101)
-        columns = (column[np.isfinite(column)] for column in np.asarray(stored).T)
+        columns = (column[np.isfinite(column)] for column in np.asarray(stored[0]).T)
         quantiles = [np.quantile(c, levels) if c.size else np.zeros(101) for c in columns]
         return Descriptors(self.names, quantiles=quantiles)
 
@@ -208,7 +211,7 @@ class Descriptors(Featurizer):
         """Return each descriptor's place in its distribution, float32 from -1 to 1."""
         if self.quantiles is None:
             raise ValueError(
-                "Descriptors must be fitted to molecules before they are scaled: `fit`. "
+                "Descriptors must be fitted to molecules before they are scaled: `fitted`. "
                 "Received: Descriptors without quantiles"
             )
         flat = np.asarray(stored, np.float64).reshape(-1, self.size)
@@ -252,6 +255,11 @@ class SideBySide(Featurizer):
     def parts(self) -> list[Featurizer]:
         """The featurizers."""
         return self._parts
+
+    def fitted(self, stored: Sequence[np.ndarray]) -> SideBySide:
+        """Return one whose parts are fitted."""
+        pairs = zip(self._parts, stored, strict=True)
+        return SideBySide(*(part.fitted([array]) for part, array in pairs))
 
     def __call__(self, smiles: Sequence[Any]) -> np.ndarray:
         """Return the features of molecules, float32 of shape (len(smiles), size)."""
