@@ -20,6 +20,7 @@ __all__ = [
     "check_queries",
     "check_results",
     "check_rows",
+    "check_shots",
     "check_sizes",
     "check_table",
     "check_test",
@@ -166,15 +167,24 @@ def check_shots(shots: Any) -> int | tuple[int, ...]:
     return tuple(sorted({check_count("shots", size, minimum=1) for size in shots}))
 
 
-def check_sizes(index: AssayIndex, names: Sequence[str], drop_small: bool) -> np.ndarray:
+def check_sizes(
+    index: AssayIndex, constant: np.ndarray, names: Sequence[str], drop_small: bool
+) -> np.ndarray:
     """Return whether each assay cannot make a task, shape (assays,), if such may be left out.
+
+    Parameters
+    ----------
+    index : AssayIndex
+    constant : bool array of shape (assays,)
+        Which assays have no results, or only equal ones.
+    names : list of str
+    drop_small : bool
 
     Raises
     ------
     ValueError
         If some cannot, and `drop_small` is False or no other assay is left.
     """
-    constant = index.constant
     bad = constant | index.small
     if not bad.any() or (drop_small and not bad.all()):
         return bad

@@ -81,22 +81,16 @@ class AssayDraws:
         level = rng.integers(0, self._levels[which])
         rows = {size: np.flatnonzero(level == size) for size in np.unique(level)}
         draws = {size: self._of_size(size, which[rows[size]], rng) for size in rows}
-        found = []
-        for part in range(0, len(Draw._fields), 2):
-            width = self.index.rest_size if part and self._rest else self._width(part)
-            places = np.zeros((len(which), width), np.int64)
-            there = np.zeros((len(which), width), bool)
-            for size, draw in draws.items():
-                here = draw[part + 1].shape[1]
-                places[rows[size]] = pad_rows(list(draw[part]), width)
-                there[rows[size], :here] = draw[part + 1]
-            found += [places, there]
-        return Draw(*found)
+        support = {size: (draw.support, draw.in_support) for size, draw in draws.items()}
+        query = {size: (draw.query, draw.in_query) for size, draw in draws.items()}
+        return Draw(
+            *_joined(support, rows, len(which), self._indexes[-1].support_size),
+            *_joined(query, rows, len(which), self._query_size),
+        )
 
-    def _width(self, part: int) -> int:
-        """Return the size of the largest support (0) or query (2) set."""
-        largest = self._indexes[-1]
-        return largest.query_size if part else largest.support_size
+    @property
+    def _query_size(self) -> int:
+        return self.index.rest_size if self._rest else self.index.query_size
 
     def _of_size(self, size: int, which: np.ndarray, rng: np.random.Generator) -> Draw:
         index = self._indexes[size]
@@ -105,3 +99,14 @@ class AssayDraws:
         if self._rest:
             query, there = index.rest(which, support)
         return Draw(support, np.ones(support.shape, bool), query, there)
+
+
+def _joined(
+    parts: dict[int, tuple[np.ndarray, np.ndarray]], rows: dict[int, np.ndarray], n: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (places, there) of `n` sets, padded to `width`, from those of each size."""
+    places, there = np.zeros((n, width), np.int64), np.zeros((n, width), bool)
+    for size, (drawn, in_set) in parts.items():
+        places[rows[size]] = pad_rows(list(drawn), width)
+        there[rows[size], : drawn.shape[1]] = in_set
+    return places, there

@@ -27,11 +27,6 @@ class AssayIndex(StrataIndex):
         Results of a query set in each stratum, or None for all that are left.
     balanced : bool
         Whether strata have these sizes, or only their mean, at the assay's own rate.
-
-    Attributes
-    ----------
-    constant : bool array of shape (assays,)
-        Which assays have no results, or only equal ones.
     """
 
     def __init__(
@@ -56,10 +51,6 @@ class AssayIndex(StrataIndex):
             _sizes(counts, queries or 0, at_rate),
             ("inactive", "active") if classes else ("compounds",),
         )
-        low, high = np.full(assays, np.inf), np.full(assays, -np.inf)
-        np.minimum.at(low, results.assay, results.value)
-        np.maximum.at(high, results.assay, results.value)
-        self.constant = ~(high > low)
 
 
 def _sizes(counts: np.ndarray, per_stratum: int, at_rate: bool) -> np.ndarray:

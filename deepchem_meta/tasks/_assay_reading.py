@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deepchem_meta._checks import check_option
 from deepchem_meta.tasks._array_cache import check_cache
 from deepchem_meta.tasks._long_tables import LongTable, ReadResults, read_fs_mol, read_long_csv
 from deepchem_meta.tasks._molecule_tables import check_reading, featurize
@@ -205,7 +206,12 @@ class AssayReading:
         cache: str | os.PathLike | None = None,
         on_error: str = "raise",
         lines: Sequence[int] | None = None,
-        **options: Any,
+        shots: int | Sequence[int] = 10,
+        queries: int | str = 16,
+        task_type: str = "classification",
+        balanced: bool = True,
+        drop_small: bool = False,
+        duplicates: str = "merge",
     ) -> Source:
         """Take results as a long table, of as many assays and molecules as there are.
 
@@ -233,9 +239,8 @@ class AssayReading:
         lines : list of int, optional
             The line of a file on which each result stands, for messages and `dropped_rows`; by
             default their places from 1.
-        **options
-            ``shots``, ``queries``, ``task_type``, ``balanced``, ``drop_small`` and ``duplicates``,
-            as in the constructor.
+        shots, queries, task_type, balanced, drop_small, duplicates : optional
+            As in the constructor.
 
         Returns
         -------
@@ -251,17 +256,25 @@ class AssayReading:
         ImportError
             If RDKit is not installed.
         """
-        check_reading(featurizer, on_error)
+        featurizer = MorganCounts() if featurizer is None else featurizer
+        _check_parts(featurizer, standardizer)
+        check_option("on_error", on_error, ("raise", "drop"))
         folder = check_cache(cache)
         tasks = cls.__new__(cls)
-        tasks._configure(**options)
+        tasks._configure(
+            shots=shots,
+            queries=queries,
+            task_type=task_type,
+            balanced=balanced,
+            drop_small=drop_small,
+            duplicates=duplicates,
+        )
         table = LongTable.checked(assays, smiles, values, lines)
         molecules = Molecules.of(table.smiles, standardizer, folder)
         read = ReadResults.of(table, molecules, on_error, tasks.task_type, tasks.duplicates)
         tasks.names, tasks.merged = read.names, read.merged
         tasks.ids = [molecules.smiles[place] for place in read.molecules]
         tasks.molecules = np.arange(len(tasks.ids))
-        featurizer = MorganCounts() if featurizer is None else featurizer
         tasks.x = MoleculeFeatures.of(tasks.ids, featurizer, folder)
         tasks._start(read.results)
         tasks.dropped_rows = read.dropped
@@ -298,3 +311,16 @@ class AssayReading:
             options.setdefault("molecules", identify(options["ids"]))
         y = y[:, None] if y.ndim == 1 else y
         return cls(dataset.X, y, getattr(dataset, "w", None), **options)
+
+
+def _check_parts(featurizer: Any, standardizer: Any) -> None:
+    """Raise unless features can be stored and molecules be brought to one form."""
+    if not isinstance(featurizer, Featurizer):
+        raise TypeError(
+            "`featurizer` must be a Featurizer, such as MorganCounts(), whose features can be "
+            f"stored. Received: featurizer={featurizer!r}"
+        )
+    if standardizer is not None and not isinstance(standardizer, Standardizer):
+        raise TypeError(
+            f"`standardizer` must be a Standardizer. Received: standardizer={standardizer!r}"
+        )

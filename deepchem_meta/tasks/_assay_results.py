@@ -57,6 +57,13 @@ class AssayResults(NamedTuple):
         dense[self.compound, self.assay] = getattr(self, column)
         return dense
 
+    def constant(self, assays: int) -> np.ndarray:
+        """Return which of the assays have no results, or only equal ones: bools."""
+        low, high = np.full(assays, np.inf), np.full(assays, -np.inf)
+        np.minimum.at(low, self.assay, self.value)
+        np.maximum.at(high, self.assay, self.value)
+        return ~(high > low)
+
     def of_assays(self, places: np.ndarray, total: int) -> AssayResults:
         """Return the results of some of `total` assays, which get the numbers 0, 1, ..."""
         number = np.full(total, -1)

@@ -136,9 +136,9 @@ class ReadResults(NamedTuple):
         differ = {name: int(n) for name, n in zip(names, conflicts, strict=True) if n}
         if differ:
             warn_of_conflicts(differ, classes)
-        pairs = len(np.unique(np.stack([assay[repeated], compound[repeated]]), axis=1).T)
+        several = len(np.unique(compound[repeated]))
         dropped = [DroppedRow(table.lines[i], table.smiles[i], why) for i, why in wrong.items()]
-        return cls(results, names, compounds, MergedRows(repeated.size, pairs, differ), dropped)
+        return cls(results, names, compounds, MergedRows(repeated.size, several, differ), dropped)
 
 
 def read_long_csv(
@@ -185,7 +185,7 @@ def read_fs_mol(folder: str | os.PathLike, column: str) -> LongTable:
     paths = sorted(Path(folder).glob("*.jsonl.gz"))
     if not paths:
         raise ValueError(f"`folder` must have files *.jsonl.gz. Received: folder={str(folder)!r}")
-    assays, smiles, values, lines = [], [], [], []
+    assays, smiles, values = [], [], []
     for path in paths:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             for line, text in enumerate(file, start=1):
@@ -193,15 +193,14 @@ def read_fs_mol(folder: str | os.PathLike, column: str) -> LongTable:
                     row = json.loads(text)
                     value = row[column]
                     smiles.append(row["SMILES"])
-                    values.append(np.nan if value is None else float(value))
+                    values.append(np.nan if value in (None, "") else float(value))
                 except (ValueError, KeyError, TypeError) as error:
                     raise ValueError(
                         f"{path}, line {line}: a line must be JSON with SMILES and {column}. "
                         f"Received: {text[:80]!r}"
                     ) from error
                 assays.append(path.name.removesuffix(".jsonl.gz"))
-                lines.append(line)
-    return LongTable(assays, smiles, np.array(values), lines, {})
+    return LongTable(assays, smiles, np.array(values), list(range(1, len(assays) + 1)), {})
 
 
 def _check_values(table: LongTable, kept: np.ndarray, classes: bool) -> None:

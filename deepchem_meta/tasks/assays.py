@@ -32,6 +32,7 @@ from deepchem_meta.tasks._drawing import draw_rounds
 from deepchem_meta.tasks._duplicates import merge_rows, number_molecules
 from deepchem_meta.tasks._molecule_tables import DroppedRow
 from deepchem_meta.tasks._scores import CLASSIFICATION_SCORES, REGRESSION_SCORES
+from deepchem_meta.tasks.molecule_features import MoleculeFeatures
 
 __all__ = ["AssayTasks"]
 
@@ -201,12 +202,12 @@ class AssayTasks(AssayReading, AsDataset):
     def _configure(
         self,
         *,
-        shots: int | Sequence[int] = 10,
-        queries: int | str = 16,
-        task_type: str = "classification",
-        balanced: bool = True,
-        drop_small: bool = False,
-        duplicates: str = "merge",
+        shots: int | Sequence[int],
+        queries: int | str,
+        task_type: str,
+        balanced: bool,
+        drop_small: bool,
+        duplicates: str,
     ) -> None:
         """Take the options that say what a task is."""
         self.shots, self.queries = _CHECKS["shots"](shots), _CHECKS["queries"](queries)
@@ -374,7 +375,9 @@ class AssayTasks(AssayReading, AsDataset):
         number[np.unique(self.molecules, return_index=True)[1][taken]] = place
         ids = None if self.ids is None else [self.ids[row] for row in rows]
         results = self._results.of_compounds(number)
-        return self._derive(self.x[rows], results, ids=ids, molecules=self.molecules[rows])
+        # Features that are stored small stay so.
+        x = self.x.take(rows) if isinstance(self.x, MoleculeFeatures) else self.x[rows]
+        return self._derive(x, results, ids=ids, molecules=self.molecules[rows])
 
     def replace(
         self,
@@ -463,7 +466,8 @@ class AssayTasks(AssayReading, AsDataset):
 
     def _leave_out_small(self) -> None:
         """Drop assays that cannot make a task, or raise."""
-        bad = check_sizes(self._draws.index, self.names, self.drop_small)
+        constant = self._results.constant(len(self.names))
+        bad = check_sizes(self._draws.index, constant, self.names, self.drop_small)
         if not bad.any():
             return
         self.dropped = {self.names[i]: self._draws.index.describe(i) for i in np.flatnonzero(bad)}

@@ -231,7 +231,7 @@ class Descriptors(Featurizer):
 
 
 class SideBySide(Featurizer):
-    """Several featurizers, whose features stand side by side.
+    """Several featurizers, whose features stand side by side. Those of each part are stored apart.
 
     Parameters
     ----------

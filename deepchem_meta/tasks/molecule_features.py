@@ -152,24 +152,6 @@ class MoleculeFeatures:
         own = rows if self._rows is None else self._rows[rows]
         return MoleculeFeatures(self._stored, self.featurizer, own)
 
-    def with_featurizer(self, featurizer: Featurizer) -> MoleculeFeatures:
-        """Return the same features as another featurizer decodes them, which was fitted elsewhere.
-
-        Raises
-        ------
-        ValueError
-            If it does not decode what is stored.
-        """
-        mine, others = (
-            [part.settings() for part in one.parts] for one in (self.featurizer, featurizer)
-        )
-        if mine != others:
-            raise ValueError(
-                "`featurizer` must compute the features that are stored. "
-                f"Received: {featurizer!r} for those of {self.featurizer!r}"
-            )
-        return MoleculeFeatures(self._stored, featurizer, self._rows)
-
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -216,11 +198,11 @@ def _in_parallel(
         for chunk in chunks:
             yield function(chunk, argument)
         return
-    joblib = importlib.import_module("joblib")
+    joblib = _joblib()
     jobs = (joblib.delayed(function)(chunk, argument) for chunk in chunks)
-    bar = keras.utils.Progbar(total, unit_name="molecule") if sys.stderr.isatty() else None
+    bar = keras.utils.Progbar(total, unit_name="molecule") if sys.stdout.isatty() else None
     if bar:
-        sys.stderr.write(f"{what}:\n")
+        sys.stdout.write(f"{what}:\n")
     for chunk, result in zip(chunks, joblib.Parallel(-1, return_as="generator")(jobs), strict=True):
         if bar:
             bar.add(len(chunk))
@@ -237,3 +219,13 @@ def _digest(smiles: Sequence[str]) -> str:
 
 def _version() -> str:
     return importlib.import_module("rdkit").__version__
+
+
+def _joblib() -> Any:
+    try:
+        return importlib.import_module("joblib")
+    except ImportError as error:
+        raise ImportError(
+            "Features of many molecules are computed in several processes by joblib, which comes "
+            'with scikit-learn: pip install "deepchem_meta[molecules]"'
+        ) from error

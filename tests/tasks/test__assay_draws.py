@@ -1,8 +1,10 @@
 """Support sets of several sizes."""
 
+import keras
 import numpy as np
 import pytest
 
+import deepchem_meta as dc
 from deepchem_meta.tasks import AssayTasks
 
 RNG = np.random.default_rng(0)
@@ -49,10 +51,6 @@ def test_numbers_are_ascending_and_replace_takes_them():
 
 
 def test_an_algorithm_trains_on_them():
-    import keras
-
-    import deepchem_meta as dc
-
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     tasks = AssayTasks(X, Y, shots=(2, 8), queries=2)

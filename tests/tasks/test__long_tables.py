@@ -9,7 +9,16 @@ import pytest
 
 pytest.importorskip("rdkit")
 
-from deepchem_meta.tasks import AssayTasks, MorganCounts, SideBySide, Standardizer
+from rdkit import Chem
+
+from deepchem_meta.tasks import (
+    AssayTasks,
+    Descriptors,
+    MoleculeFeatures,
+    MorganCounts,
+    SideBySide,
+    Standardizer,
+)
 
 SMILES = [
     f"{ring}{'C' * n}{end}"
@@ -87,7 +96,7 @@ def test_memory_does_not_grow_with_compounds_times_assays():
 def test_a_molecule_is_once_in_a_task_however_it_is_written():
     doubled = [*TABLE, *((name, f"{smiles}.Cl", v) for name, smiles, v in TABLE)]
     tasks = make(doubled, standardizer=Standardizer())
-    assert tasks.merged == (2 * len(TABLE), len(TABLE), {})
+    assert tasks.merged == (2 * len(TABLE), len({smiles for _, smiles, _ in TABLE}), {})
     np.testing.assert_array_equal(tasks.y, make().y)
 
 
@@ -98,7 +107,7 @@ def test_results_that_differ_are_merged_and_counted():
     ]
     with pytest.warns(UserWarning, match=r"^1 times .*enzyme 1.*the majority was taken"):
         tasks = make(table)
-    column, row = tasks.names.index("enzyme"), tasks.ids.index(canonical(TABLE[0][1]))
+    column, row = tasks.names.index("enzyme"), tasks.ids.index(Chem.CanonSmiles(TABLE[0][1]))
     assert tasks.y[row, column] == 1 and tasks.merged == (3, 1, {"enzyme": 1})
     with pytest.warns(UserWarning, match="their mean was taken"):
         numbers = make(table, task_type="regression")
@@ -108,12 +117,6 @@ def test_results_that_differ_are_merged_and_counted():
     tie = [*table, ("enzyme", TABLE[0][1], 0.0)]
     with pytest.warns(UserWarning, match="none in a tie"):
         assert np.isnan(make(tie).y[row, column])
-
-
-def canonical(smiles):
-    from rdkit import Chem
-
-    return Chem.CanonSmiles(smiles)
 
 
 def test_rows_that_are_left_out_are_listed(tmp_path):
@@ -164,8 +167,6 @@ def test_fs_mols_own_folder(tmp_path):
 
 
 def test_a_test_source_with_the_training_featurizer():
-    from deepchem_meta.tasks import Descriptors
-
     train = make(featurizer=SideBySide(MorganCounts(32), Descriptors(["MolWt"])))
     test = make(TABLE[:70], featurizer=train.x.featurizer, drop_small=True)
     place = train.ids.index(test.ids[0])
@@ -216,3 +217,26 @@ def test_qualified_values(tmp_path):
     bound = AssayTasks.from_long_csv(path, qualifiers="bound", **options)
     assert np.nanmax(bound.y) == 8 and bound.qualified == {"a": 2}
     assert np.nanmax(AssayTasks.from_long_csv(path, qualifiers="drop", **options).y) == 6
+
+
+def test_features_stay_small_where_compounds_are_taken():
+    tasks = make()
+    rows = np.arange(len(tasks.ids))[::-1]
+    part = tasks.take(rows)
+    assert isinstance(part.x, MoleculeFeatures)
+    np.testing.assert_array_equal(np.asarray(part.x), np.asarray(tasks.x)[rows])
+    np.testing.assert_array_equal(part.y, tasks.y[rows])
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"featurizer": len}, "`featurizer` must be a Featurizer"),
+        ({"featurizer": MorganCounts}, "`featurizer` must be a Featurizer"),
+        ({"standardizer": len}, "`standardizer` must be a Standardizer"),
+        ({"cache": 3}, "`cache` must be a folder"),
+    ],
+)
+def test_bad_arguments(options, match):
+    with pytest.raises(TypeError, match=match):
+        make(**options)
