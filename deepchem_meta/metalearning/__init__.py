@@ -7,6 +7,7 @@ from deepchem_meta.metalearning.algorithm import MetaAlgorithm, MetaGradient
 from deepchem_meta.metalearning.anil import ANIL, BOIL
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
 from deepchem_meta.metalearning.fine_tuning import FineTuning
+from deepchem_meta.metalearning.gaussian_process import GaussianProcessHead
 from deepchem_meta.metalearning.implicit_maml import ImplicitMAML
 from deepchem_meta.metalearning.keras_learner import KerasLearner
 from deepchem_meta.metalearning.learner import MetaLearner
@@ -28,6 +29,7 @@ __all__ = [
     "AdaptedTask",
     "EmbeddingAlgorithm",
     "FineTuning",
+    "GaussianProcessHead",
     "ImplicitMAML",
     "KerasLearner",
     "MAMLPlusPlus",

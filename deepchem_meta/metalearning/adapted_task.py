@@ -33,8 +33,8 @@ class AdaptedTask:
         The arrays of the batch that the model is adapted to.
     compute : callable
         ``(adapted, arrays of a batch) -> (loss, outputs)``.
-    compute_outputs : callable
-        ``(adapted, x) -> outputs``.
+    compute_outputs, compute_deviations : callable
+        ``(adapted, x) -> outputs``, and their standard deviations.
     make_model : callable
         ``(variables, head, support batch) -> keras.Model``.
     classes_as : {"logits", "probabilities"} or None
@@ -59,6 +59,7 @@ class AdaptedTask:
         support: Sequence[Any],
         compute: Callable,
         compute_outputs: Callable,
+        compute_deviations: Callable,
         make_model: Callable,
         *,
         classes_as: str | None = None,
@@ -71,6 +72,7 @@ class AdaptedTask:
         self._support = support
         self._compute = compute
         self._compute_outputs = compute_outputs
+        self._compute_deviations = compute_deviations
         self._make_model = make_model
         self._classes_as = classes_as
 
@@ -98,14 +100,48 @@ class AdaptedTask:
         TypeError, ValueError
             If `inputs` are not what the model takes, or `batch_size` is not as described.
         """
+        if self._model.predicts_from_x:
+            return self._in_batches(self._compute_outputs, inputs, batch_size)
+        if batch_size is not None:
+            raise TypeError(
+                "`batch_size` needs a KerasLearner, since only of its batches the examples are "
+                f"known. Received: batch_size={batch_size!r} for a "
+                f"{type(self._model.learner).__name__}"
+            )
+        return tf.nest.map_structure(np.asarray, self.predict_on_batch(inputs)[1])
+
+    def predict_std(self, inputs: Any, batch_size: int | None = None) -> np.ndarray:
+        """Return the standard deviation of a measurement of each example, round its prediction.
+
+        Of a normal distribution 90% is within 1.645 of them.
+
+        Parameters
+        ----------
+        inputs, batch_size
+            As in `predict`, for a `KerasLearner`.
+
+        Returns
+        -------
+        float array of the shape that `predict` gives
+            In the unit of the task's targets.
+
+        Raises
+        ------
+        TypeError
+            If the algorithm has no such spread, as `GaussianProcessHead` for regression has, or the
+            learner is not a `KerasLearner`.
+        ValueError
+            If `inputs` are not what the model takes, or `batch_size` is not as described.
+        """
         if not self._model.predicts_from_x:
-            if batch_size is not None:
-                raise TypeError(
-                    "`batch_size` needs a KerasLearner, since only of its batches the examples are "
-                    f"known. Received: batch_size={batch_size!r} for a "
-                    f"{type(self._model.learner).__name__}"
-                )
-            return tf.nest.map_structure(np.asarray, self.predict_on_batch(inputs)[1])
+            raise TypeError(
+                "`predict_std` needs a KerasLearner. "
+                f"Received: a {type(self._model.learner).__name__}"
+            )
+        return self._in_batches(self._compute_deviations, inputs, batch_size)
+
+    def _in_batches(self, compute: Callable, inputs: Any, batch_size: int | None) -> Any:
+        """Return what a function of a `KerasLearner`'s x gives, computed in batches."""
         # A reader of its own, since x alone is not the structure of a batch. In a tuple x is what
         # it is in (x, y), where a list of numbers is an array.
         reader = BatchReader(self._model.float_dtype)
@@ -119,7 +155,7 @@ class AdaptedTask:
         for start in range(0, examples, size):
             rows = slice(start, start + size)
             part = tf.nest.map_structure(lambda array, rows=rows: array[rows], x)
-            outputs = self._compute_outputs(adapted, part)
+            outputs = compute(adapted, part)
             parts.append(tf.nest.map_structure(lambda output: output.numpy(), outputs))
         return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 

@@ -190,6 +190,7 @@ class MetaAlgorithm(TaskAlgorithm):
         )
         self._adapted_predictor = TracedOrEager(self.predict_task)
         self._outputs_predictor = TracedOrEager(self.predict_outputs)
+        self._deviations_predictor = TracedOrEager(self.predict_deviations)
         # Only a KerasLearner says what the arrays of a batch are.
         known = self._model.knows_batches
         self._check_episodes = check_episodes if known else lambda episodes: episodes
@@ -552,6 +553,7 @@ class MetaAlgorithm(TaskAlgorithm):
             batch,
             self._predict,
             self._outputs_predictor,
+            self._deviations_predictor,
             self.adapted_model,
             classes_as=self.classes_as,
             class_names=names,

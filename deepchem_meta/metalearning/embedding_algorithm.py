@@ -282,13 +282,17 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         params, head = self._parts(adapted)
         embedded = self._model.embed(params, batch, False)
         predicted = self.predict_features(head, embedded.features)
-        return self.head_loss(embedded, predicted), self._outputs(predicted)
+        return self.head_loss(embedded, predicted), self.outputs(predicted)
 
     def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
         """Return the head's outputs for a `KerasLearner`'s x alone."""
+        return self.outputs(self.predict_head(adapted, x))
+
+    def predict_head(self, adapted: list[tf.Tensor], x: Any) -> tf.Tensor:
+        """Return what `predict_features` does for a `KerasLearner`'s x alone."""
         params, head = self._parts(adapted)
         features = flat_features(self._model.learner.compute_features(x, params))
-        return self._outputs(self.predict_features(head, features))
+        return self.predict_features(head, features)
 
     def head_loss(self, embedded: Embedding, predicted: tf.Tensor) -> tf.Tensor:
         """Return the mean cross-entropy or squared error, a scalar.
@@ -311,6 +315,17 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             # TensorFlow's cross-entropy of logits that are NaN is finite, log(ways).
             unknown = tf.reduce_any(tf.math.is_nan(predicted), axis=-1)
             losses = tf.where(unknown, tf.constant(np.nan, losses.dtype), right * losses)
+        return self.mean_loss(embedded, losses)
+
+    def mean_loss(self, embedded: Embedding, losses: tf.Tensor) -> tf.Tensor:
+        """Return the mean of examples' losses over those whose weight is not 0, a scalar.
+
+        Parameters
+        ----------
+        embedded : Embedding
+            Whose weights multiply the losses, and whose penalty is added.
+        losses : tensor of shape (examples,)
+        """
         if embedded.weights is None:
             loss = tf.reduce_mean(losses)
         else:
@@ -383,8 +398,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         count = len(self._model.variables)
         return list(adapted[:count]), list(adapted[count:])
 
-    def _outputs(self, predicted):
-        """Return logits or predictions in the form of the model's outputs."""
+    def outputs(self, predicted: tf.Tensor) -> tf.Tensor:
+        """Return what `predict` gives, of the logits or predictions of `predict_features`."""
         if self.ways is None:
             return predicted
         if self._one_output and self.ways == 2:

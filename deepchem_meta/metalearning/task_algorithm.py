@@ -145,6 +145,13 @@ class TaskAlgorithm:
         """Return the outputs of an adapted model of a `KerasLearner` for x alone."""
         return self._model.learner.compute_outputs(x, adapted)
 
+    def predict_deviations(self, adapted: list[tf.Tensor], x: Any) -> tf.Tensor:
+        """Return the standard deviations of `predict_outputs`; see `AdaptedTask.predict_std`."""
+        raise TypeError(
+            "`predict_std` needs an algorithm whose predictions have a spread: "
+            f"GaussianProcessHead for regression. Received: a {type(self).__name__}"
+        )
+
     def adapted_model(
         self, variables: list[tf.Tensor], head: list[tf.Tensor], support: Any
     ) -> keras.Model:

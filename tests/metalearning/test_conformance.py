@@ -57,15 +57,19 @@ MAKERS = {
     "ProtoNet": stepless(metalearning.ProtoNet, ways=3),
     "MatchingNet": stepless(metalearning.MatchingNet, ways=3),
     "RidgeRegressionHead": stepless(metalearning.RidgeRegressionHead),
+    "GaussianProcessHead": stepless(metalearning.GaussianProcessHead),
     "ProtoMAML": functools.partial(metalearning.ProtoMAML, ways=3),
 }
-HEADS = ("ProtoNet", "MatchingNet", "RidgeRegressionHead", "ProtoMAML")
+HEADS = ("ProtoNet", "MatchingNet", "RidgeRegressionHead", "GaussianProcessHead", "ProtoMAML")
 OF_CLASSES = ("ProtoNet", "MatchingNet", "ProtoMAML")
 BASES = {"MetaAlgorithm", "EmbeddingAlgorithm"}
 # Whose meta-gradient is not that of the loss reported: each has oracles of its own.
 OTHER_GRADIENTS = ("Reptile", "ImplicitMAML", "FineTuning")
 OF_THE_LOSS = {"MAMLPlusPlus": {"multi_step_loss": False, "derivative_annealing": False}}
-NO_CHOICE = ("ANIL", "BOIL", "ProtoNet", "MatchingNet", "RidgeRegressionHead")
+NO_CHOICE = (
+    *("ANIL", "BOIL", "ProtoNet", "MatchingNet"),
+    *("RidgeRegressionHead", "GaussianProcessHead"),
+)
 SUMMED = ("MAML", "ANIL", "BOIL")
 # Plain `pytest` takes one of each kind through the tests that compile much.
 KINDS = ("MAML", "MAMLPlusPlus", "Reptile", "ProtoNet", "ProtoMAML")

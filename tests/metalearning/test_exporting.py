@@ -148,6 +148,7 @@ def test_what_cannot_be_exported(tmp_path):
 HEADS = {
     "ProtoNet": lambda learner, **o: ProtoNet(learner, **o),
     "cosine": lambda learner, **o: ProtoNet(learner, distance="cosine", **o),
+    "mahalanobis": lambda learner, **o: ProtoNet(learner, distance="mahalanobis", **o),
     "MatchingNet": lambda learner, **o: MatchingNet(learner, **o),
     "sharp": lambda learner, **o: MatchingNet(learner, temperature=300.0, **o),
     "Ridge": lambda learner, **o: Ridge(learner, **o),

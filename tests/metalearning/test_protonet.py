@@ -6,6 +6,7 @@ from oracles import central_differences
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestCentroid
 
+from deepchem_meta.engine.model import Embedding
 from deepchem_meta.metalearning import KerasLearner, ProtoNet
 from deepchem_meta.tasks import FewShotClassificationTasks
 
@@ -34,6 +35,52 @@ def euclidean(q, c):
 
 def cosine(q, c):
     return 10 * q @ c / np.linalg.norm(q) / np.linalg.norm(c)
+
+
+def mahalanobis_loss(learner, support, query):
+    """Return the mean cross-entropy over tasks, with covariances and inverses of NumPy."""
+    losses = []
+    for x, y, qx, qy in zip(*support, *query, strict=True):
+        features, queries = embed(learner, x), embed(learner, qx)
+        whole, logits = np.cov(features.T), []
+        for k in range(3):
+            own = features[y == k]
+            share = len(own) / (len(own) + 1)
+            spread = share * np.cov(own.T) + (1 - share) * whole + np.eye(features.shape[1])
+            apart = queries - own.mean(axis=0)
+            logits.append(-0.5 * np.einsum("qi,ij,qj->q", apart, np.linalg.inv(spread), apart))
+        scores = log_softmax(np.transpose(logits), axis=1)
+        losses.append(-np.mean(scores[np.arange(len(qy)), qy]))
+    return np.mean(losses)
+
+
+def test_mahalanobis_loss_and_meta_gradient():
+    learner = Classes(dtype="float64", points=12)
+    algorithm = ProtoNet(learner, distance="mahalanobis", ways=3, **PLAIN)
+    support, query = episodes(learner, 2)
+    assert all(np.bincount(y, minlength=3).min() > 1 for y in support[1])
+    result = algorithm.meta_gradient(support, query)
+    assert result.loss == pytest.approx(mahalanobis_loss(learner, support, query), rel=1e-10)
+    expected = central_differences(
+        lambda: mahalanobis_loss(learner, support, query), learner.variables[:2]
+    )
+    for found, other in zip(result.gradients[:2], expected, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-7)
+
+
+def test_mahalanobis_distance_leaves_padding_out():
+    rng = np.random.default_rng(0)
+    x, y, new = rng.normal(size=(8, 3)), np.array([0, 0, 1, 1, 1, 0, 1, 1]), rng.normal(size=(2, 3))
+    algorithm = ProtoNet(Classes(dtype="float64"), distance="mahalanobis", ways=2, **PLAIN)
+    weights = np.array([1.0, 1, 1, 1, 1, 0, 0, 0])
+    short, padded = (
+        algorithm.apply_head(
+            algorithm.solve_head(Embedding(tf.constant(a), tf.constant(b), w, None, [])),
+            tf.constant(new),
+        )
+        for a, b, w in ((x[:5], y[:5], None), (x, y, weights))
+    )
+    np.testing.assert_allclose(short, padded, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("distance", "likeness"), [("euclidean", euclidean), ("cosine", cosine)])
