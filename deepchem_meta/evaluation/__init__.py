@@ -22,6 +22,9 @@ __all__ = [
     "FewShotRegressor",
     "FittedEstimator",
     "ScoredTasks",
+    "SimilarityClassifier",
+    "SimilarityRegressor",
+    "TanimotoKernel",
     "compare",
     "enrichment",
     "hits_in_top",
@@ -30,8 +33,18 @@ __all__ = [
 ]
 
 
+# The modules whose classes are scikit-learn's estimators.
+_LAZY = {
+    "FewShotClassifier": "estimators",
+    "FewShotRegressor": "estimators",
+    "SimilarityClassifier": "similarity",
+    "SimilarityRegressor": "similarity",
+    "TanimotoKernel": "similarity",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import scikit-learn with the classes that are its estimators, and not before."""
-    if name in ("FewShotClassifier", "FewShotRegressor"):
-        return getattr(importlib.import_module("deepchem_meta.evaluation.estimators"), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

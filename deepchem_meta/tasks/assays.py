@@ -242,6 +242,15 @@ class AssayTasks(AssayReading, AsDataset):
         return self._results.table("weight", (len(self.x), len(self.names)), 0.0)
 
     @property
+    def results(self) -> AssayResults:
+        """All results as a long table, in the order of assays and, within each, of compounds.
+
+        A named tuple of arrays of shape (results,): `assay`, the place in `names`; `compound`, the
+        row of `x`; `value`; and `weight`, or None where all are 1.
+        """
+        return self._results
+
+    @property
     def dropped_smiles(self) -> list[str]:
         """What `from_csv` could not read and was told to drop."""
         return [row.smiles for row in self.dropped_rows]

@@ -12,7 +12,7 @@ import numpy as np
 from deepchem_meta._checks import check_count, check_flag
 from deepchem_meta.tasks.molecules import parse_smiles
 
-__all__ = ["Descriptors", "Featurizer", "MorganCounts", "SideBySide"]
+__all__ = ["Descriptors", "Featurizer", "MorganCounts", "SideBySide", "featurizer_from_config"]
 
 
 class Featurizer:
@@ -39,6 +39,10 @@ class Featurizer:
     def settings(self) -> dict[str, Any]:
         """Return what the stored features depend on, as strings and numbers."""
         raise NotImplementedError("Subclasses of Featurizer must implement settings.")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the featurizer again: strings, numbers, lists and dicts."""
+        raise NotImplementedError("Subclasses of Featurizer must implement get_config.")
 
     def compute(self, molecules: Sequence[Any]) -> np.ndarray:
         """Return the features as they are stored, of shape (molecules, size).
@@ -128,6 +132,11 @@ class MorganCounts(Featurizer):
             "pharmacophores": self.pharmacophores,
         }
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, with the class's name."""
+        config = self.settings()
+        return config | {"features": type(self).__name__}
+
     def compute(self, molecules: Sequence[Any]) -> np.ndarray:
         """Return the counts, uint8 of shape (molecules, size)."""
         generators = _rdkit("Chem.rdFingerprintGenerator")
@@ -190,6 +199,11 @@ class Descriptors(Featurizer):
     def settings(self) -> dict[str, Any]:
         """Return what the stored features depend on."""
         return {"features": "descriptors", "names": self.names}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, with the class's name."""
+        quantiles = None if self.quantiles is None else self.quantiles.tolist()
+        return {"features": type(self).__name__, "names": self.names, "quantiles": quantiles}
 
     def compute(self, molecules: Sequence[Any]) -> np.ndarray:
         """Return the descriptors, float32 of shape (molecules, size); NaN where there is none."""
@@ -257,6 +271,13 @@ class SideBySide(Featurizer):
         """The featurizers."""
         return self._parts
 
+    def get_config(self) -> dict[str, Any]:
+        """Return those of the parts, with the class's name."""
+        return {
+            "features": type(self).__name__,
+            "parts": [part.get_config() for part in self._parts],
+        }
+
     def fitted(self, stored: Sequence[np.ndarray]) -> SideBySide:
         """Return one whose parts are fitted."""
         pairs = zip(self._parts, stored, strict=True)
@@ -270,6 +291,22 @@ class SideBySide(Featurizer):
 
     def __repr__(self) -> str:
         return f"SideBySide({', '.join(map(repr, self._parts))})"
+
+
+def featurizer_from_config(config: dict[str, Any]) -> Featurizer:
+    """Return a featurizer of this module from what its `get_config` gave."""
+    options = dict(config)
+    kind = {one.__name__: one for one in (Descriptors, MorganCounts, SideBySide)}.get(
+        options.pop("features", None)
+    )
+    if kind is None:
+        raise ValueError(
+            "Only the featurizers of this package can be made again from a file. "
+            f"Received: {config.get('features')!r}"
+        )
+    if kind is SideBySide:
+        return SideBySide(*(featurizer_from_config(part) for part in options["parts"]))
+    return kind(**options)
 
 
 _LOGARITHMS = np.log1p(np.arange(256)).astype(np.float32)

@@ -310,7 +310,8 @@ def test_two_replicas_are_one():
 def test_another_algorithm_is_another_class_in_the_place_of_maml(name):
     """With the arguments of README.md's example: without the rate, or with a list of rates."""
     kind, learner = getattr(metalearning, name), keras_learner(name)
-    rate = {"ProtoNet": (), "MatchingNet": (), "RidgeRegressionHead": (), "FineTuning": ([0.01],)}
+    heads = ("ProtoNet", "MatchingNet", "RidgeRegressionHead", "GaussianProcessHead")
+    rate = {"FineTuning": ([0.01],), **dict.fromkeys(heads, ())}
     options = {"meta_batch_size": 25, "optimizer": keras.optimizers.Adam(3e-3), "seed": 0}
     assert kind(learner, *rate.get(name, (0.01,)), **options).meta_batch_size == 25
     if rate.get(name) == ():

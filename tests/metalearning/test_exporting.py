@@ -14,7 +14,14 @@ from learners import Quadratic
 
 import deepchem_meta as dc
 from deepchem_meta.engine.tracing import TracedOrEager
-from deepchem_meta.metalearning import MAML, KerasLearner, MatchingNet, ProtoMAML, ProtoNet
+from deepchem_meta.metalearning import (
+    MAML,
+    GaussianProcessHead,
+    KerasLearner,
+    MatchingNet,
+    ProtoMAML,
+    ProtoNet,
+)
 from deepchem_meta.metalearning import RidgeRegressionHead as Ridge
 
 pytestmark = pytest.mark.filterwarnings(
@@ -152,6 +159,7 @@ HEADS = {
     "MatchingNet": lambda learner, **o: MatchingNet(learner, **o),
     "sharp": lambda learner, **o: MatchingNet(learner, temperature=300.0, **o),
     "Ridge": lambda learner, **o: Ridge(learner, **o),
+    "process": lambda learner, **o: GaussianProcessHead(learner, **o),
     "ProtoMAML": lambda learner, **o: ProtoMAML(learner, 0.1, 3, **o),
 }
 BINARY = keras.losses.BinaryCrossentropy(from_logits=True)

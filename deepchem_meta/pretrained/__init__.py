@@ -1,0 +1,6 @@
+"""Encoders of molecules that are trained on the history of many assays."""
+
+from deepchem_meta.pretrained.encoder import AssayEncoder
+from deepchem_meta.pretrained.training import train_encoder
+
+__all__ = ["AssayEncoder", "train_encoder"]

@@ -1,0 +1,199 @@
+"""Encoders of molecules: a featurizer, and nets whose outputs stand side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from deepchem_meta._checks import check_count
+from deepchem_meta.tasks import Featurizer, MoleculeFeatures
+from deepchem_meta.tasks.featurizers import featurizer_from_config
+
+__all__ = ["AssayEncoder", "make_net"]
+
+_FORMAT = 1  # of the file
+
+
+class AssayEncoder:
+    """What many assays say of a molecule, as an embedding.
+
+    Parameters
+    ----------
+    featurizer : Featurizer
+        Fitted, if it needs to be.
+    nets : list of keras.Model
+        Each a functional model of one input of shape (molecules, features) and one output.
+    about : dict, optional
+        What it was trained on, of strings and numbers.
+
+    Attributes
+    ----------
+    featurizer : Featurizer
+    model : keras.Model
+        All nets on one input; its output is the embedding, float32 of shape (molecules, size).
+    size : int
+        The length of an embedding.
+    about : dict
+    """
+
+    def __init__(
+        self, featurizer: Featurizer, nets: Sequence[keras.Model], about: dict | None = None
+    ):
+        self.featurizer = featurizer
+        self.about = dict(about or {})
+        self._nets = [_named(net, f"net_{n}") for n, net in enumerate(nets)]
+        self.model = _side_by_side(featurizer.size, self._nets)
+        self.size = int(self.model.output.shape[1])
+
+    def embed(self, molecules: Any, batch_size: int = 1024) -> np.ndarray:
+        """Return the embeddings of molecules.
+
+        Parameters
+        ----------
+        molecules : list of str, or array of shape (molecules, features)
+            SMILES, or what `featurizer` made of them: an array or `MoleculeFeatures`.
+        batch_size : int, default 1024
+            How many molecules to compute at once.
+
+        Returns
+        -------
+        float32 array of shape (molecules, size)
+
+        Raises
+        ------
+        ValueError
+            If a SMILES cannot be read.
+        """
+        check_count("batch_size", batch_size, minimum=1)
+        arrays = isinstance(molecules, (np.ndarray, MoleculeFeatures))
+        parts = [np.zeros((0, self.size), np.float32)]
+        for start in range(0, len(molecules), batch_size):
+            rows = slice(start, start + batch_size)
+            if arrays:
+                x = molecules[np.arange(*rows.indices(len(molecules)))]
+            else:
+                x = self.featurizer(molecules[rows])
+            parts.append(self.model(x, training=False).numpy())
+        return np.concatenate(parts)
+
+    def joined(self, *others: AssayEncoder) -> AssayEncoder:
+        """Return an encoder with the nets of this one and of others over the same featurizer."""
+        config = self.featurizer.get_config()
+        if any(other.featurizer.get_config() != config for other in others):
+            raise ValueError(
+                "Encoders must have the same featurizer to be joined. "
+                f"Received: {[e.featurizer for e in (self, *others)]}"
+            )
+        nets = [net for encoder in (self, *others) for net in encoder._nets]
+        return AssayEncoder(self.featurizer, nets, self.about)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the encoder to a file, with weights as float16.
+
+        Parameters
+        ----------
+        path : path
+            A file whose name ends in .npz; one that is there is replaced.
+        """
+        path = _check_path(path)
+        head = {
+            "format": _FORMAT,
+            "about": self.about,
+            "featurizer": self.featurizer.get_config(),
+            "nets": [net.get_config() for net in self._nets],
+        }
+        arrays = {
+            f"net{n}_{k}": value.astype(np.float16)
+            for n, net in enumerate(self._nets)
+            for k, value in enumerate(net.get_weights())
+        }
+        part = path.with_name(path.stem + ".tmp.npz")
+        try:
+            np.savez(part, head=np.array(json.dumps(head)), **arrays)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> AssayEncoder:
+        """Read an encoder that `save` has written.
+
+        Raises
+        ------
+        ValueError
+            If the file is no encoder, is damaged, or is of another version of the format.
+        """
+        path = _check_path(path)
+        try:
+            with np.load(path) as file:
+                arrays = dict(file)
+            head = json.loads(str(arrays.pop("head")))
+        except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(
+                f"`path` must be a file that `AssayEncoder.save` has written. Received: {path}"
+            ) from error
+        if head.get("format") != _FORMAT:
+            raise ValueError(
+                f"The encoder must be of format {_FORMAT}, that of this version of the package. "
+                f"Received: format {head.get('format')} in {path}"
+            )
+        nets = []
+        for n, config in enumerate(head["nets"]):
+            net = keras.Model.from_config(config)
+            count = len(net.weights)
+            net.set_weights([arrays[f"net{n}_{k}"].astype(np.float32) for k in range(count)])
+            nets.append(net)
+        return cls(featurizer_from_config(head["featurizer"]), nets, head["about"])
+
+    def __repr__(self) -> str:
+        return f"AssayEncoder({self.featurizer!r}, {len(self._nets)} nets, size={self.size})"
+
+
+def make_net(features: int, widths: Sequence[int], dropout: float) -> keras.Model:
+    """Return a dense net of layer normalisation, ReLU and Dropout, whose output is normalised.
+
+    Parameters
+    ----------
+    features : int
+        The size of the input.
+    widths : list of int
+        Units of the layers, of which the last one is the output.
+    dropout : float
+        The rate.
+    """
+    widths = [check_count("widths", width, minimum=1) for width in widths]
+    x = inputs = keras.Input((features,))
+    for width in widths[:-1]:
+        x = keras.layers.LayerNormalization()(keras.layers.Dense(width)(x))
+        x = keras.layers.Dropout(dropout)(keras.layers.Activation("relu")(x))
+    x = keras.layers.LayerNormalization(dtype="float32")(keras.layers.Dense(widths[-1])(x))
+    return keras.Model(inputs, x)
+
+
+def _named(net: keras.Model, name: str) -> keras.Model:
+    """Return a copy under a name: in a model that holds several they must differ."""
+    copy = keras.Model.from_config({**net.get_config(), "name": name})
+    copy.set_weights(net.get_weights())
+    return copy
+
+
+def _side_by_side(features: int, nets: Sequence[keras.Model]) -> keras.Model:
+    inputs = keras.Input((features,))
+    outputs = [net(inputs) for net in nets]
+    joined = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate()(outputs)
+    return keras.Model(inputs, joined)
+
+
+def _check_path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or Path(path).suffix != ".npz":
+        raise ValueError(f"`path` must be the name of a .npz file. Received: path={path!r}")
+    return Path(path)
