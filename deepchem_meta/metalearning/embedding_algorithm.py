@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -496,11 +497,14 @@ class PositiveNumber:
 
     Attributes
     ----------
+    name : str
+        As given.
     variables : list of tf.Variable
         What is learned, if anything: the logarithm.
     """
 
     def __init__(self, name: str, value: float | None, start: float, learner: Any):
+        self.name = name
         self._dtype = LearnerModel(learner).float_dtype
         self._value = None if value is None else check_positive(name, value)
         log = tf.math.log(tf.constant(start, self._dtype))
@@ -511,6 +515,10 @@ class PositiveNumber:
         if self.variables:
             return tf.exp(tf.convert_to_tensor(self.variables[0]))
         return tf.constant(self._value, self._dtype)
+
+    def assign(self, value: float) -> None:
+        """Set a learned one."""
+        self.variables[0].assign(math.log(check_positive(self.name, value)))
 
     def __float__(self) -> float:
         return float(self.tensor())

@@ -44,7 +44,8 @@ class Posterior(NamedTuple):
     dual : tensor of shape (examples, outputs)
         What the kernel to the support set is multiplied by.
     center, spread : tensors of shape (outputs,)
-        What targets were standardised by.
+        What is added to the means, and what they are multiplied by before: a regression's mean and
+        standard deviation; the logarithms of the classes' shares, and 1.
     logs : tensor of shape (hyperparameters,)
         The logarithms of noise, amplitudes and length scale.
     """
@@ -73,9 +74,11 @@ class GaussianProcessHead(EmbeddingAlgorithm):
     tasks of different units can be learned together; predictions are in the task's own unit. The
     loss is minus the logarithm of the predictive density of a query example's target.
 
-    Classes are regressed on as 1 and -1. With the posterior mean :math:`m_k` of a class and the
-    variance :math:`v`, its logit is :math:`s\,m_k / \sqrt{1 + \pi s^2 v / 8}`, which averages over
-    what the process does not know (MacKay 1992), and the loss is their cross-entropy.
+    Classes are regressed on as 1 and -1, less the mean of the support set. With the posterior mean
+    :math:`m_k` of a class, the variance :math:`v` and the class's share :math:`p_k` of the support
+    set (with one example more of each class), its logit is
+    :math:`s\,m_k / \sqrt{1 + \pi s^2 v / 8} + \log p_k`, which averages over what the process does
+    not know (MacKay 1992): far from all examples it is the share. The loss is their cross-entropy.
 
     Parameters
     ----------
@@ -161,16 +164,31 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         fixed = None if "rbf" in self.kernel else 1.0
         self._length_scale = PositiveNumber("length_scale", fixed, 1.0, learner)
         self._scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
-        numbers = [self._noise, *self._amplitudes, self._length_scale, self._scale]
+        self._numbers = [self._noise, *self._amplitudes, self._length_scale, self._scale]
         super().__init__(
             learner,
             ways=ways,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=[variable for number in numbers for variable in number.variables],
+            own_variables=[variable for number in self._numbers for variable in number.variables],
             **options,
         )
+
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """The present values of all numbers of the head, by name. Learned ones may be set."""
+        return {number.name: float(number) for number in self._numbers}
+
+    @hyperparameters.setter
+    def hyperparameters(self, values: dict[str, float]) -> None:
+        known = {number.name: number for number in self._numbers if number.variables}
+        if not set(values) <= set(known):
+            raise ValueError(
+                f"Learned hyperparameters are {', '.join(known)}. Received: {values!r}"
+            )
+        for name, value in values.items():
+            known[name].assign(value)
 
     @property
     def noise(self) -> float:
@@ -222,7 +240,8 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         variance = tf.nn.relu(prior - tf.reduce_sum(explained**2, axis=0))[:, tf.newaxis]
         if self.ways is not None:
             scale = tf.cast(self._scale.tensor(), mean.dtype)
-            return scale * mean / tf.sqrt(1 + math.pi / 8 * scale**2 * variance)
+            logits = scale * mean / tf.sqrt(1 + math.pi / 8 * scale**2 * variance)
+            return logits + process.center
         deviation = tf.sqrt(variance + values.noise)
         return tf.concat(
             [process.center + process.spread * mean, process.spread * deviation], axis=1
@@ -274,18 +293,21 @@ class GaussianProcessHead(EmbeddingAlgorithm):
             prior - keras.ops.sum(keras.ops.square(explained), axis=1, keepdims=True)
         )
         scale = float(self._scale)
-        return scale * mean / keras.ops.sqrt(1 + math.pi / 8 * scale**2 * variance)
+        logits = scale * mean / keras.ops.sqrt(1 + math.pi / 8 * scale**2 * variance)
+        return logits + process.center
 
     def _standardised(self, support, weights):
-        """Return targets of shape (examples, outputs), what was taken off, and divided by."""
-        dtype = support.features.dtype
-        if self.ways is not None:
-            y = 2 * tf.sign(class_weights(support, self.ways)) - 1
-            return y, tf.zeros_like(y[0]), tf.ones_like(y[0])
-        y = tf.cast(support.targets, dtype)
-        y = y[:, tf.newaxis] if y.shape.rank == 1 else y
+        """Return targets of shape (examples, outputs), and the `center` and `spread` of them."""
         column = weights[:, tf.newaxis]
         total = tf.reduce_sum(weights)
+        if self.ways is not None:
+            counts = class_weights(support, self.ways)
+            counted = tf.reduce_sum(counts, axis=0)
+            y = 2 * tf.sign(counts) - 1
+            y -= tf.reduce_sum(column * y, axis=0) / total
+            return y, tf.math.log((counted + 1) / (total + self.ways)), tf.ones_like(counted)
+        y = tf.cast(support.targets, support.features.dtype)
+        y = y[:, tf.newaxis] if y.shape.rank == 1 else y
         center = tf.reduce_sum(column * y, axis=0) / total
         spread = tf.sqrt(tf.reduce_sum(column * (y - center) ** 2, axis=0) / total)
         # All targets are equal where there is no spread, as of one example.

@@ -36,6 +36,7 @@ def test_many_rows_are_compared_in_parts():
     np.testing.assert_allclose(tanimoto(a, b), expected, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_kernel_serves_scikit_learns_processes():
     kernel = TanimotoKernel()
     values, gradient = kernel(BITS[:20], eval_gradient=True)

@@ -102,15 +102,16 @@ def loss_by_scikit_learn(learner, support, query, classes):
     losses = []
     for x, y, qx, qy in zip(*support, *query, strict=True):
         if classes:
-            y = 2 * np.eye(3)[y] - 1
-            center, spread = 0.0, 1.0
+            hot = np.eye(3)[y]
+            prior = np.log((hot.sum(0) + 1) / (len(y) + 3))
+            y, center, spread = 2 * hot - 1, 2 * hot.mean(0) - 1, 1.0
         else:
             center, spread = y.mean(0), y.std(0)
         process = sklearn_process(["rbf"], 0.1).fit(features(learner, x), (y - center) / spread)
         mean, latent = process.predict(features(learner, qx), return_std=True)
         mean, latent = mean.reshape(len(qx), -1), latent.reshape(len(qx), -1)
         if classes:
-            logits = mean / np.sqrt(1 + np.pi / 8 * latent**2)
+            logits = mean / np.sqrt(1 + np.pi / 8 * latent**2) + prior
             losses.append(-np.mean(log_softmax(logits, axis=1)[np.arange(len(qy)), qy]))
         else:
             deviation = spread * np.sqrt(latent**2 + 0.1)
@@ -237,3 +238,24 @@ def test_only_a_process_for_numbers_has_a_spread():
 def test_wrong_kernels_are_named(kernel):
     with pytest.raises(ValueError, match="`kernel` must be one of 'linear', 'rbf', 'tanimoto'"):
         GaussianProcessHead(Sine(), kernel=kernel)
+
+
+def test_hyperparameters_are_read_and_set():
+    head = GaussianProcessHead(Sine(), kernel=["rbf", "linear"], ways=2, noise=0.5)
+    start = {"noise": 0.5, "rbf_amplitude": 1, "linear_amplitude": 1, "length_scale": 1, "scale": 1}
+    assert head.hyperparameters == pytest.approx(start)
+    head.hyperparameters = {"rbf_amplitude": 3.0, "scale": 4.0}
+    assert head.amplitudes["rbf"] == pytest.approx(3.0)
+    assert head.hyperparameters["scale"] == pytest.approx(4.0)
+    for wrong in ({"noise": 0.1}, {"width": 1.0}):
+        with pytest.raises(ValueError, match="Learned hyperparameters are rbf_amplitude"):
+            head.hyperparameters = wrong
+    with pytest.raises(ValueError, match="scale"):
+        head.hyperparameters = {"scale": -1.0}
+
+
+def test_far_from_all_examples_a_class_has_its_share():
+    x, y = np.arange(6.0)[:, None], np.array([0, 0, 0, 0, 1, 1])
+    head = GaussianProcessHead(Sine(dtype="float64"), ways=2, **PLAIN)
+    far = head.apply_head(head.solve_head(embedding(x, y)), tf.constant([[1e3]], tf.float64))
+    np.testing.assert_allclose(np.exp(far), [[5 / 8, 3 / 8]], rtol=1e-9)
