@@ -11,14 +11,49 @@ The package is a drop-in replacement for ``deepchem.metalearning`` and
 
 from __future__ import annotations
 
-from deepchem_meta import evaluation, metalearning, models, plotting, tasks
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from deepchem_meta._deepchem import missing_attribute
+
+if TYPE_CHECKING:
+    from deepchem_meta import (
+        evaluation,
+        metalearning,
+        models,
+        plotting,
+        pretrained,
+        ranking,
+        tasks,
+    )
+    from deepchem_meta.ranking import rank
 
 __version__ = "0.2.0"
 
-__all__ = ["__version__", "evaluation", "metalearning", "models", "plotting", "tasks"]
+__all__ = [
+    "__version__",
+    "evaluation",
+    "metalearning",
+    "models",
+    "plotting",
+    "pretrained",
+    "rank",
+    "ranking",
+    "tasks",
+]
 
 
-def __getattr__(name: str) -> None:
-    """Say where what is missing is to be had, if DeepChem has it."""
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first used, or say where what is missing is to be had.
+
+    TensorFlow takes seconds to import, which the command's ``--help`` need not wait for.
+    """
+    if name == "rank":
+        return importlib.import_module("deepchem_meta.ranking").rank
+    if name in __all__:
+        return importlib.import_module(f"deepchem_meta.{name}")
     raise missing_attribute(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

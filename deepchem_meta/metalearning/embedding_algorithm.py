@@ -517,8 +517,8 @@ class PositiveNumber:
         return tf.constant(self._value, self._dtype)
 
     def assign(self, value: float) -> None:
-        """Set a learned one."""
-        self.variables[0].assign(math.log(check_positive(self.name, value)))
+        """Set a learned one, to a number above 0."""
+        self.variables[0].assign(math.log(value))
 
     def __float__(self) -> float:
         return float(self.tensor())

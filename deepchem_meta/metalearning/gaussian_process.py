@@ -177,16 +177,17 @@ class GaussianProcessHead(EmbeddingAlgorithm):
 
     @property
     def hyperparameters(self) -> dict[str, float]:
-        """The present values of all numbers of the head, by name. Learned ones may be set."""
-        return {number.name: float(number) for number in self._numbers}
+        """The present values of the numbers that are learned, by name. They may be set."""
+        return {number.name: float(number) for number in self._numbers if number.variables}
 
     @hyperparameters.setter
     def hyperparameters(self, values: dict[str, float]) -> None:
         known = {number.name: number for number in self._numbers if number.variables}
-        if not set(values) <= set(known):
+        if set(values) != set(known):
             raise ValueError(
-                f"Learned hyperparameters are {', '.join(known)}. Received: {values!r}"
+                f"`hyperparameters` must be {', '.join(known)}. Received: {', '.join(values)}"
             )
+        values = {name: check_positive(name, value) for name, value in values.items()}
         for name, value in values.items():
             known[name].assign(value)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from deepchem_meta.tasks.featurizers import Featurizer
 from deepchem_meta.tasks.molecules import read_molecules
 from deepchem_meta.tasks.standardizing import Standardizer
 
-__all__ = ["MoleculeFeatures", "Molecules"]
+__all__ = ["MoleculeFeatures", "Molecules", "in_parallel"]
 
 _CHUNK = 500  # molecules that a process takes at once
 _IN_PARALLEL = 5000  # from so many on, more than one process and a progress bar
@@ -57,8 +58,8 @@ class Molecules(NamedTuple):
         texts = list(dict.fromkeys(smiles))
 
         def make() -> np.ndarray:
-            chunks = _chunks(texts)
-            found = _in_parallel(_canonical, chunks, len(texts), "Reading molecules", standardizer)
+            read = functools.partial(_canonical, standardizer=standardizer)
+            found = _for_all(read, texts, "Reading molecules")
             lines = "\n".join(line for chunk in found for line in chunk)
             return np.frombuffer(lines.encode(), np.uint8)
 
@@ -132,8 +133,8 @@ class MoleculeFeatures:
 
             def fill(out: np.ndarray, part: Featurizer = part) -> None:
                 start = 0
-                chunks = _chunks(smiles)
-                for rows in _in_parallel(_compute, chunks, len(smiles), "Featurizing", part):
+                compute = functools.partial(_compute, part=part)
+                for rows in _for_all(compute, smiles, "Featurizing"):
                     out[start : start + len(rows)] = rows
                     start += len(rows)
 
@@ -186,31 +187,31 @@ def _compute(smiles: Sequence[str], part: Featurizer) -> np.ndarray:
     return part.compute(read_molecules(smiles)[0])
 
 
-def _in_parallel(
-    function: Callable, chunks: Sequence[Any], total: int, what: str, argument: Any
-) -> Iterator[Any]:
-    """Yield ``function(chunk, argument)`` in order, in several processes where it is worth it.
+def in_parallel(function: Callable, chunks: Iterable[Any]) -> Iterator[Any]:
+    """Yield ``function(chunk)`` in order, in several processes.
 
-    The processes are joblib's, which comes with scikit-learn: they are started afresh, so that
-    neither TensorFlow's threads nor a script without ``if __name__ == "__main__"`` is in the way.
+    Chunks are taken when they are needed. The processes are joblib's, which comes with
+    scikit-learn: they are started afresh, so that neither TensorFlow's threads nor a script without
+    ``if __name__ == "__main__"`` is in the way.
     """
-    if total < _IN_PARALLEL:
-        for chunk in chunks:
-            yield function(chunk, argument)
-        return
     joblib = _joblib()
-    jobs = (joblib.delayed(function)(chunk, argument) for chunk in chunks)
-    bar = keras.utils.Progbar(total, unit_name="molecule") if sys.stdout.isatty() else None
+    jobs = (joblib.delayed(function)(chunk) for chunk in chunks)
+    return joblib.Parallel(-1, return_as="generator")(jobs)
+
+
+def _for_all(function: Callable, smiles: Sequence[str], what: str) -> Iterator[Any]:
+    """Yield what a function gives for chunks of SMILES, with a progress bar where it takes long."""
+    chunks = [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
+    if len(smiles) < _IN_PARALLEL:
+        yield from map(function, chunks)
+        return
+    bar = keras.utils.Progbar(len(smiles), unit_name="molecule") if sys.stdout.isatty() else None
     if bar:
         sys.stdout.write(f"{what}:\n")
-    for chunk, result in zip(chunks, joblib.Parallel(-1, return_as="generator")(jobs), strict=True):
+    for chunk, result in zip(chunks, in_parallel(function, chunks), strict=True):
         if bar:
             bar.add(len(chunk))
         yield result
-
-
-def _chunks(smiles: Sequence[str]) -> list[Sequence[str]]:
-    return [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
 
 
 def _digest(smiles: Sequence[str]) -> str:

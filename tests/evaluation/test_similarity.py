@@ -9,7 +9,7 @@ from deepchem_meta.evaluation import (
     SimilarityRegressor,
     TanimotoKernel,
 )
-from deepchem_meta.evaluation.similarity import tanimoto
+from deepchem_meta.evaluation._tanimoto import tanimoto
 
 RNG = np.random.default_rng(0)
 BITS = (RNG.random((150, 40)) < 0.2).astype("float64")

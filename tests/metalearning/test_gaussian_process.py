@@ -242,16 +242,19 @@ def test_wrong_kernels_are_named(kernel):
 
 def test_hyperparameters_are_read_and_set():
     head = GaussianProcessHead(Sine(), kernel=["rbf", "linear"], ways=2, noise=0.5)
-    start = {"noise": 0.5, "rbf_amplitude": 1, "linear_amplitude": 1, "length_scale": 1, "scale": 1}
-    assert head.hyperparameters == pytest.approx(start)
-    head.hyperparameters = {"rbf_amplitude": 3.0, "scale": 4.0}
-    assert head.amplitudes["rbf"] == pytest.approx(3.0)
-    assert head.hyperparameters["scale"] == pytest.approx(4.0)
-    for wrong in ({"noise": 0.1}, {"width": 1.0}):
-        with pytest.raises(ValueError, match="Learned hyperparameters are rbf_amplitude"):
+    names = ["rbf_amplitude", "linear_amplitude", "length_scale", "scale"]
+    assert head.hyperparameters == pytest.approx(dict.fromkeys(names, 1.0))
+    wanted = {"rbf_amplitude": 3.0, "linear_amplitude": 0.5, "length_scale": 2.0, "scale": 4.0}
+    head.hyperparameters = wanted
+    assert head.hyperparameters == pytest.approx(wanted)
+    assert head.amplitudes == pytest.approx({"rbf": 3.0, "linear": 0.5})
+    assert head.length_scale == pytest.approx(2.0) and head.noise == 0.5
+    for wrong in ({}, wanted | {"noise": 0.1}):
+        with pytest.raises(ValueError, match="must be rbf_amplitude, linear_amplitude"):
             head.hyperparameters = wrong
     with pytest.raises(ValueError, match="scale"):
-        head.hyperparameters = {"scale": -1.0}
+        head.hyperparameters = wanted | {"scale": -1.0}
+    assert head.hyperparameters == pytest.approx(wanted)
 
 
 def test_far_from_all_examples_a_class_has_its_share():

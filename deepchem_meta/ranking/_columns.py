@@ -1,0 +1,144 @@
+"""Finds the columns of a table of compounds: the SMILES, and the results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deepchem_meta.ranking._result_column import ResultColumn, read_result_column
+from deepchem_meta.tasks._arguments import listed
+from deepchem_meta.tasks.molecules import read_molecules
+
+__all__ = ["find_result", "find_smiles"]
+
+_SMILES_NAMES = ("smiles", "canonical_smiles", "smi", "structure", "molecule", "compound")
+_RESULT_NAMES = (
+    *("active", "activity", "label", "class", "outcome", "hit", "result", "value"),
+    *("pic50", "pec50", "pki", "pkd", "ic50", "ec50", "ki", "kd"),
+)
+_TRIED = 200  # cells of a column that are tried as SMILES
+
+
+def find_smiles(path: str, columns: Sequence[str], rows: Sequence[Sequence[str]], name: str | None):
+    """Return the place of the column of SMILES.
+
+    Parameters
+    ----------
+    path : str
+        For messages.
+    columns : list of str
+    rows : list of list of str
+        The first rows of the file are enough.
+    name : str or None
+        The column, if it is known. By default one that is called so, or that can be read as
+        SMILES.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or its cells are no SMILES.
+    """
+    lower = [column.casefold() for column in columns]
+    if name is not None:
+        if name not in columns:
+            raise ValueError(
+                f"{path}: the column of SMILES must be one of {listed(map(repr, columns))}. "
+                f"Received: {name!r}"
+            )
+        place = columns.index(name)
+        _check_cells(path, columns[place], [row[place] for row in rows])
+        return place
+    named = [lower.index(one) for one in _SMILES_NAMES if one in lower]
+    named += [n for n, one in enumerate(lower) if "smiles" in one and n not in named]
+    for place in (*named, *range(len(columns))):
+        cells = [row[place] for row in rows[:_TRIED] if row[place].strip()]
+        if cells and _readable(cells) > 0.5 and (place in named or _are_long(cells)):
+            return place
+    if named:
+        _check_cells(path, columns[named[0]], [row[named[0]] for row in rows])
+    raise ValueError(
+        f"{path}: a column must hold SMILES. Received: the columns {listed(map(repr, columns))}, "
+        "of which none can be read so"
+    )
+
+
+def find_result(
+    path: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    smiles: int,
+    name: str | None,
+    unit: str | None,
+) -> tuple[int, ResultColumn]:
+    """Return the place of the column of results, and what it holds.
+
+    Parameters
+    ----------
+    path, columns, rows
+        As in `find_smiles`, all rows.
+    smiles : int
+        The place of the column of SMILES.
+    name : str or None
+        The column, if it is known. By default the only one of labels or numbers or, of several,
+        the only one whose name says that it is a result.
+    unit : str or None
+        The unit of concentrations, if it is known.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or several; or its cells are of no kind, or of several units.
+    """
+    if name is not None:
+        if name not in columns:
+            raise ValueError(
+                f"{path}: the column of results must be one of {listed(map(repr, columns))}. "
+                f"Received: {name!r}"
+            )
+        place = columns.index(name)
+        return place, read_result_column(path, name, [row[place] for row in rows], unit)
+    found, problems = {}, {}
+    for place, column in enumerate(columns):
+        if place != smiles and column:
+            try:
+                cells = [row[place] for row in rows]
+                found[place] = read_result_column(path, column, cells, unit)
+            except ValueError as error:
+                problems[place] = error
+    # A column that is called like a result, but is none, is an error and not left out.
+    for place, error in problems.items():
+        if _is_result_name(columns[place]):
+            raise error
+    named = [place for place in found if _is_result_name(columns[place])]
+    best = named if len(named) == 1 else list(found)
+    if len(best) != 1:
+        what = "none" if not best else listed(repr(columns[place]) for place in best)
+        raise ValueError(
+            f"{path}: one column must hold labels or values; name it (result=..., or --result). "
+            f"Received: {what} of the columns {listed(map(repr, columns))}"
+        )
+    return best[0], found[best[0]]
+
+
+def _is_result_name(column: str) -> bool:
+    words = column.casefold().replace("(", " ").replace("[", " ").replace("_", " ").split()
+    return bool(words) and words[0] in _RESULT_NAMES
+
+
+def _readable(cells: Sequence[str]) -> float:
+    """Return which share of cells are SMILES."""
+    return 1 - len(read_molecules(cells)[1]) / len(cells)
+
+
+def _are_long(cells: Sequence[str]) -> bool:
+    """Return whether cells are too long to be read as SMILES by chance, as "C" or "I" are."""
+    return sum(map(len, cells)) / len(cells) > 5 and not all(c.strip().isdigit() for c in cells)
+
+
+def _check_cells(path: str, column: str, cells: Sequence[str]) -> None:
+    tried = [cell for cell in cells if cell.strip()][:_TRIED]
+    if not tried or _readable(tried) <= 0.5:
+        shown = repr(tried[0]) if tried else "no cell that is not blank"
+        raise ValueError(
+            f"{path}: the column {column!r} must hold SMILES. Received: {shown}, and more than "
+            "half of the first cells cannot be read"
+        )
