@@ -396,6 +396,4 @@ def _variables_of(learner: Any) -> list[tf.Variable]:
                 "A learner's `variables` must be a list of tf.Variable. "
                 f"Received: {type(value).__name__} at position {index}."
             )
-    if not variables:
-        raise ValueError("A learner's `variables` must not be empty. Received: []")
     return variables

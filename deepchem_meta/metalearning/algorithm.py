@@ -158,6 +158,11 @@ class MetaAlgorithm(TaskAlgorithm):
         variables = self._model.variables
         own = [o for o in own_variables if not any(o is v for v in variables)]
         self._meta_variables = self._model.learned_variables + own
+        if not self._meta_variables:
+            raise ValueError(
+                "There must be something to learn: `learner` has no trainable variable, and the "
+                f"algorithm none of its own. Received: a {type(learner).__name__} without"
+            )
         self._adapts = [False] * len(variables) if adapts is None else list(adapts)
         changes = zip(self._model.learned, self._adapts, strict=True)
         self._state = [index for index, change in enumerate(changes) if not any(change)]

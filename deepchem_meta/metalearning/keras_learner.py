@@ -109,7 +109,7 @@ class KerasLearner(MetaLearner):
     TypeError
         If `model` is no Keras model, or `tasks` has no `sample`.
     ValueError
-        If the model cannot be built on the tasks' x or has no trainable weights; if what `sample`
+        If the model cannot be built on the tasks' x; if what `sample`
         gives is not as described; or if targets, outputs, loss and metrics do not fit together.
 
     Examples
@@ -165,8 +165,6 @@ class KerasLearner(MetaLearner):
         outputs = self._build(x)
         self._trainable = list(model.trainable_variables)
         self._fixed = list(model.non_trainable_variables)
-        if not self._trainable:
-            raise ValueError("`model` must have trainable weights. Received: a model with none.")
         self._seeds = [i for i, v in enumerate(self.variables) if v.name == _SEED]
         self._batch_norms = batch_norm_layers(model)
         self._embedder = self._find_embedder(embedding)

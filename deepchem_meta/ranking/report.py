@@ -29,7 +29,8 @@ h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
 .estimate {{ border-left: 4px solid #2a6fb0; background: #f2f7fc; padding: .8rem 1.2rem; }}
 .cards {{ display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); }}
-.card {{ border: 1px solid #d8dee6; border-radius: 8px; padding: .6rem; font-size: .85rem; }}
+.card {{ border: 1px solid #d8dee6; border-radius: 8px; padding: .6rem; font-size: .85rem;
+  overflow-wrap: anywhere; }}
 .card svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 .card b {{ font-size: 1rem; }} .warn {{ color: #9a5b00; }} .known {{ color: #2a6fb0; }}
 .plot svg {{ max-width: 100%; height: auto; }}

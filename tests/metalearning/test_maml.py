@@ -307,7 +307,7 @@ def returning(result):
     [
         ({"learner": Lacking()}, TypeError, "lacks compute_model, select_task, get_batch"),
         ({"learner": Quadratic}, TypeError, "must be an object with the methods of MetaLearner"),
-        ({"learner": Function([], None)}, ValueError, "must not be empty"),
+        ({"learner": Function([], None)}, ValueError, "There must be something to learn"),
         ({"learner": Function([1.0], None)}, TypeError, "list of tf.Variable. Received: float"),
         ({"learning_rate": -0.1}, ValueError, "at least 0. Received: learning_rate=-0.1"),
         ({"learning_rate": float("nan")}, ValueError, "finite"),
