@@ -25,6 +25,10 @@ _FORMAT = 1  # of the file
 _KERNEL = ("rbf", "linear")
 
 
+class _OtherFormatError(ValueError):
+    """The file is of another version of the format."""
+
+
 class AssayEncoder:
     """What many assays say of a molecule, as an embedding.
 
@@ -200,7 +204,8 @@ class AssayEncoder:
         }
         part = path.with_name(path.stem + ".tmp.npz")
         try:
-            np.savez(part, head=np.array(json.dumps(head)), **arrays)
+            text = np.frombuffer(json.dumps(head).encode(), np.uint8)
+            np.savez_compressed(part, head=text, **arrays)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -218,25 +223,21 @@ class AssayEncoder:
         try:
             with path.open("rb") as opened, np.load(opened) as file:
                 arrays = dict(file)
-            head = json.loads(str(arrays.pop("head")))
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            head = json.loads(arrays.pop("head").tobytes())
+            if head["format"] != _FORMAT:
+                raise _OtherFormatError(
+                    f"The encoder must be of format {_FORMAT}, that of this version of the "
+                    f"package. Received: format {head['format']} in {path}"
+                )
+            nets = [_read_net(config, arrays, n) for n, config in enumerate(head["nets"])]
+            featurizer = featurizer_from_config(head["featurizer"])
+            return cls(featurizer, nets, head["about"], head["heads"])
+        except (FileNotFoundError, _OtherFormatError):
+            raise
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
             raise ValueError(
                 f"`path` must be a file that `AssayEncoder.save` has written. Received: {path}"
             ) from error
-        if head.get("format") != _FORMAT:
-            raise ValueError(
-                f"The encoder must be of format {_FORMAT}, that of this version of the package. "
-                f"Received: format {head.get('format')} in {path}"
-            )
-        nets = []
-        for n, config in enumerate(head["nets"]):
-            net = keras.Model.from_config(config)
-            keys = [f"net{n}_{k}_" for k in range(len(net.weights))]
-            net.set_weights([_unpacked(arrays, key) for key in keys])
-            nets.append(net)
-        return cls(featurizer_from_config(head["featurizer"]), nets, head["about"], head["heads"])
 
     def __repr__(self) -> str:
         return f"AssayEncoder({self.featurizer!r}, {len(self.nets)} nets, size={self.size})"
@@ -283,6 +284,12 @@ def make_net(features: int, widths: Sequence[int], dropout: float) -> keras.Mode
         x = keras.layers.Dropout(dropout)(keras.layers.Activation("relu")(x))
     x = keras.layers.LayerNormalization(dtype="float32")(keras.layers.Dense(widths[-1])(x))
     return keras.Model(inputs, x)
+
+
+def _read_net(config: dict[str, Any], arrays: dict[str, np.ndarray], n: int) -> keras.Model:
+    net = keras.Model.from_config(config)
+    net.set_weights([_unpacked(arrays, f"net{n}_{k}_") for k in range(len(net.weights))])
+    return net
 
 
 def _packed(weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -42,8 +42,9 @@ def train_encoder(
     Parameters
     ----------
     sources : AssayTasks, or list of AssayTasks
-        What was measured, of `from_long_csv`, `from_results` or `from_fs_mol`. Several sources,
-        such as labels and values of the same table, must share the featurizer's settings.
+        What was measured, of `from_long_csv`, `from_results` or `from_fs_mol`. Of several sources,
+        such as labels and values of the same table, a molecule's features are those of the first
+        that has it.
     widths : list of int, default (1024, 512, 256)
         Units of the layers; the last one is the embedding's size. Between them are layer
         normalisation, ReLU and Dropout.
@@ -137,10 +138,10 @@ class _Table:
         number: dict[str, int] = {}
         places = [[number.setdefault(one, len(number)) for one in s.ids] for s in sources]
         self.molecules = len(number)
-        # Where each molecule's features are: the source, and the row in it.
+        # Where each molecule's features are: the first source that has it, and the row in that.
         self._source = np.empty(self.molecules, np.int64)
         self._row = np.empty(self.molecules, np.int64)
-        for place, rows in enumerate(places):
+        for place, rows in reversed(list(enumerate(places))):
             self._source[rows], self._row[rows] = place, np.arange(len(rows))
         parts, kinds = [], []
         for source, rows in zip(sources, places, strict=True):
@@ -251,11 +252,16 @@ def _check_sources(sources: Any) -> list[AssayTasks]:
             "`sources` must be AssayTasks of from_long_csv, from_results or from_fs_mol, whose "
             f"featurizer is known. Received: {sources!r}"
         )
-    first = sources[0].x.featurizer
-    wrong = [s for s in sources if s.x.featurizer.get_config() != first.get_config()]
+    first, known, adding = sources[0].x.featurizer, set(), []
+    for source in sources:
+        if not known.issuperset(source.ids):
+            adding.append(source)
+            known.update(source.ids)
+    wrong = [s for s in adding if s.x.featurizer.get_config() != first.get_config()]
     if wrong:
         raise ValueError(
-            "All of `sources` must have the same fitted featurizer: pass the first one's "
-            f"`x.featurizer` to the others. Received: {first!r} and {wrong[0].x.featurizer!r}"
+            "Those of `sources` with molecules that earlier ones have not must have the same "
+            "fitted featurizer: pass the first one's `x.featurizer` to them. "
+            f"Received: {first!r} and {wrong[0].x.featurizer!r}"
         )
     return sources

@@ -107,7 +107,7 @@ class Library:
                     yield 0, ["smiles", "name"]
                     for line, text in enumerate(file, 1):
                         if text.strip():
-                            yield line, [*text.split(None, 1), ""][:2]
+                            yield line, [*text.strip().split(None, 1), ""][:2]
                     return
                 yield from _csv_records(file)
         except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError) as error:

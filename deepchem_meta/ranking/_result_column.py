@@ -72,22 +72,18 @@ def read_result_column(
         or a concentration is not above 0.
     """
     if unit is not None and unit not in UNITS:
-        raise ValueError(f"`unit` must be one of {listed(UNITS)}. Received: unit={unit!r}")
+        raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}")
     texts = [cell.strip() for cell in cells]
     missing = check_na_values(())
-    filled = [text for text in texts if text.casefold() not in missing or text == "-"]
-    if not filled:
-        raise ValueError(f"{path}: the column {name!r} must hold results. Received: none")
-    words = {text.casefold() for text in filled}
+    words = {text.casefold() for text in texts}
     # A hyphen is inactive beside a plus, and else a missing cell.
-    if (
-        words <= set(_LABELS)
-        and unit is None
-        and (words - {"-"})
-        and ("-" not in words or "+" in words)
-    ):
-        values = np.array([_LABELS.get(text.casefold(), math.nan) for text in texts])
-        return ResultColumn(values, np.zeros(len(texts), bool), "classification", None)
+    words -= missing - ({"-"} if "+" in words else set())
+    if not words:
+        raise ValueError(f"{path}: the column {name!r} must hold results. Received: none")
+    if words <= set(_LABELS) and unit is None:
+        values = [_LABELS[t.casefold()] if t.casefold() in words else math.nan for t in texts]
+        nothing = np.zeros(len(texts), bool)
+        return ResultColumn(np.array(values), nothing, "classification", None)
     parts = [_CELL.fullmatch(text) for text in texts]
     numbers = [part["number"] if part else text for part, text in zip(parts, texts, strict=True)]
     results = read_results(numbers, missing)
@@ -116,7 +112,7 @@ def _unit(path: str, name: str, parts: Sequence[re.Match | None], given: str | N
     unknown = [text for text, known in spelled.items() if known is None]
     if unknown:
         raise ValueError(
-            f"{path}: the unit of a concentration in {name!r} must be one of {listed(UNITS)}. "
+            f"{path}: the unit of a concentration in {name!r} must be one of {', '.join(UNITS)}. "
             f"Received: {listed(map(repr, unknown))}"
         )
     different = set(spelled.values()) | ({""} if of_cells[""] and spelled else set())

@@ -54,9 +54,9 @@ class Ranking(NamedTuple):
     dissimilar : int
         How many resemble none of the measured compounds.
     columns : list of str
-        Those of the output.
+        Those of the output, but for the last one, the rank.
     best : list of list of str
-        The first 50 rows of the output.
+        The 50 best rows, but for their rank.
     seconds : float
     """
 

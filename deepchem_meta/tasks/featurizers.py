@@ -202,7 +202,9 @@ class Descriptors(Featurizer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, with the class's name."""
-        quantiles = None if self.quantiles is None else self.quantiles.tolist()
+        quantiles = self.quantiles
+        if quantiles is not None:  # of stored values, which are float32
+            quantiles = [[float(f"{value:.8g}") for value in row] for row in quantiles]
         return {"features": type(self).__name__, "names": self.names, "quantiles": quantiles}
 
     def compute(self, molecules: Sequence[Any]) -> np.ndarray:

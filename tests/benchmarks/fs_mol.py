@@ -309,12 +309,11 @@ def print_table(path, split):
 def train(arguments):
     data, out = arguments.data, arguments.out
     started = time.perf_counter()
-    featurizer = (
-        SideBySide(MorganCounts(), Descriptors()) if arguments.descriptors else MorganCounts()
-    )
+    parts = [MorganCounts()] if arguments.fingerprints else [MorganCounts(), Descriptors()]
+    featurizer = SideBySide(*parts)
     labels = read(data / "train.csv.gz", featurizer, out / "cache", balanced=False)
     options = {"value": "log_value", "task_type": "regression"}
-    values = read(data / "train.csv.gz", labels.x.featurizer, out / "cache", **options)
+    values = read(data / "train.csv.gz", MorganCounts(), out / "cache", **options)
     print(f"read in {time.perf_counter() - started:.0f} s: {labels.x.shape}")
     encoders = []
     for number, net in enumerate(NETS[: arguments.nets]):
@@ -424,9 +423,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--encoder", type=Path, help="by default the package's")
     parser.add_argument("--nets", type=int, default=len(NETS))
     parser.add_argument("--shots", type=int, nargs="+", default=SHOTS)
-    parser.add_argument(
-        "--descriptors", action="store_true", help="RDKit's beside the fingerprints"
-    )
+    parser.add_argument("--fingerprints", action="store_true", help="without descriptors")
     parser.add_argument("--quick", action="store_true", help="the process alone")
     arguments = parser.parse_args(argv)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,7 @@ def test_wrong_files_are_named(tmp_path):
     (tmp_path / "c.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="that `AssayEncoder.save` has written"):
         AssayEncoder.load(tmp_path / "c.npz")
-    np.savez(tmp_path / "d.npz", head=np.array('{"format": 99}'))
+    np.savez(tmp_path / "d.npz", head=np.frombuffer(b'{"format": 99}', np.uint8))
     with pytest.raises(ValueError, match="format 1, that of this version.*Received: format 99"):
         AssayEncoder.load(tmp_path / "d.npz")
 

@@ -91,11 +91,11 @@ def test_wrong_sources_are_named():
         train_encoder([])
     other = AssayTasks.from_results(
         ["a"] * 48,
-        SMILES,
+        ["C" + one for one in SMILES],
         [float("N" in s) for s in SMILES],
         **SMALL | {"featurizer": MorganCounts(64)},
     )
-    with pytest.raises(ValueError, match="must have the same fitted featurizer"):
+    with pytest.raises(ValueError, match="fitted featurizer: pass the first"):
         train_encoder([history()[0], other])
     with pytest.raises(ValueError, match="`epochs`"):
         train_encoder(history(), epochs=0)

@@ -1,0 +1,94 @@
+import gzip
+
+import numpy as np
+import pytest
+from molecules_small import write
+
+pytest.importorskip("rdkit")
+
+from deepchem_meta.ranking import read_measured
+
+FOUR = [("CCO", 1), ("CCN", 0), ("CCCO", 1), ("CCCN", 0)]
+
+
+def test_columns_are_found_by_name_or_content(tmp_path):
+    a = write(tmp_path / "a.csv", "id,SMILES,active", [(n, s, y) for n, (s, y) in enumerate(FOUR)])
+    b = write(tmp_path / "b.csv", "compound_structure;outcome", [])
+    b.write_text("drug;outcome\n" + "".join(f"{s}CCCC;{y}\n" for s, y in FOUR))
+    c = write(
+        tmp_path / "c.csv",
+        "id,text,result,weight",
+        [(n, s, y, 3.5) for n, (s, y) in enumerate(FOUR)],
+    )
+    for path, columns in ((a, ("SMILES", "active")), (b, ("drug", "outcome"))):
+        found = read_measured(path)
+        assert found.columns == columns and found.values.tolist() == [1, 0, 1, 0]
+        assert found.task_type == "classification" and found.lines == [2, 3, 4, 5]
+    assert read_measured(c, smiles="text").columns == ("text", "result")
+    with pytest.raises(
+        ValueError, match="one column must hold labels or values; name it.*'a', 'b'"
+    ):
+        read_measured(write(tmp_path / "d.csv", "smiles,a,b", [(s, y, y) for s, y in FOUR]))
+    assert read_measured(tmp_path / "d.csv", result="b").columns == ("smiles", "b")
+
+
+def test_gzipped_files(tmp_path):
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
+        file.write("smiles,active\n" + "".join(f"{s},{y}\n" for s, y in FOUR))
+    assert len(read_measured(tmp_path / "a.csv.gz")) == 4
+
+
+def test_contradictions_are_reported(tmp_path):
+    rows = [*FOUR, ("CCCCN", 0), ("CCCCO", 1), ("OCC", 1), ("[Na+].CC[O-]", 0), ("NCCC", 1)]
+    path = write(tmp_path / "a.csv", "smiles,active", [*rows, ("C1CC", 1), ("CCS", "")])
+    found = read_measured(path)
+    values = dict(zip(found.smiles, found.values, strict=True))
+    assert values == {"CCO": 1, "CCN": 0, "CCCO": 1, "CCCCN": 0, "CCCCO": 1}
+    assert found.canonical == found.smiles
+    assert found.merged == 3 and found.contradicting == [2, 5] and found.missing == 1
+    assert [(row.line, row.smiles) for row in found.unreadable] == [(11, "C1CC")]
+    with pytest.raises(ValueError, match=r"each molecule must have one row.*\[2, 8, 9\]"):
+        read_measured(path, duplicates="raise")
+
+
+def test_values_of_one_molecule_are_averaged(tmp_path):
+    rows = [("CCO", 5.0), ("CCN", 6.0), ("CCC", 7.0), ("CCS", 4.0), ("OCC", 6.0), ("CCF", "<3")]
+    found = read_measured(write(tmp_path / "a.csv", "smiles,pIC50", rows))
+    np.testing.assert_allclose(found.values, [5.5, 6, 7, 4, 3])
+    assert found.bounds == 1 and found.task_type == "regression" and found.merged == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("smiles,active", [], "must have a row for each compound"),
+        (
+            "smiles,active",
+            FOUR[:3],
+            "at least 2 active and 2 inactive.*Received: 2 active and 1 in",
+        ),
+        ("smiles,active", [(s, 1) for s, _ in FOUR], "Received: 4 active and 0 inactive"),
+        ("smiles,pIC50", [(s, 6.5) for s, _ in FOUR], "must differ. Received: 4 of 6.5"),
+        ("smiles,pIC50", [("CCO", 6.5), ("CCN", 7)], "at least 4 compounds.*Received: 2"),
+        ("smiles,active", [("red", 1), ("green", 0)], "the column 'smiles' must hold SMILES"),
+        ("name,active", [("red", 1), ("green", 0)], "a column must hold SMILES"),
+        ("smiles,name", [("CCO", "a"), ("CCN", "b")], "one column must hold labels or values"),
+        ("smiles,IC50", [(s, 10) for s, _ in FOUR], "the unit of the concentrations in 'IC50'"),
+    ],
+)
+def test_wrong_files_are_named(header, rows, message, tmp_path):
+    path = write(tmp_path / "ten.csv", header, rows)
+    with pytest.raises(ValueError, match=message):
+        read_measured(path)
+
+
+def test_wrong_names_of_columns(tmp_path):
+    path = write(tmp_path / "ten.csv", "smiles,active", FOUR)
+    with pytest.raises(ValueError, match="the column of SMILES must be one of 'smiles', 'active'"):
+        read_measured(path, smiles="structure")
+    with pytest.raises(ValueError, match="the column of results must be one of"):
+        read_measured(path, result="hit")
+    with pytest.raises(ValueError, match="the column 'active' must hold SMILES. Received: '1'"):
+        read_measured(path, smiles="active")
+    with pytest.raises(FileNotFoundError):
+        read_measured(tmp_path / "none.csv")
