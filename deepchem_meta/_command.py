@@ -38,13 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = vars(_parser().parse_args(arguments))
     options.pop("command")
-    # TensorFlow is imported after the arguments are known to be right.
-    with _silent_start():
-        ranking = importlib.import_module("deepchem_meta.ranking")
     report = options.pop("report") or _beside(options["output"])
     try:
-        with warnings.catch_warnings():
+        with _silent(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say is in the summary
+            # TensorFlow is imported after the arguments are known to be right.
+            ranking = importlib.import_module("deepchem_meta.ranking")
             done = ranking.rank(**options, report=None if report == "none" else report)
     except KeyboardInterrupt:
         sys.stderr.write("deepchem-meta: interrupted; nothing was written\n")
@@ -58,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _silent_start() -> Iterator[None]:
-    """Keep what TensorFlow's C++ writes of the machine as it starts off the terminal."""
+def _silent() -> Iterator[None]:
+    """Keep off the terminal what TensorFlow's C++ writes of the machine, in processes too."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)

@@ -253,7 +253,7 @@ def _checked_output(path: Any, name: str) -> Path:
 
 def _progress(verbose: int | str) -> Any:
     """Return a function that shows how many candidates are done."""
-    if verbose == 0 or (verbose == "auto" and not sys.stderr.isatty()):
+    if verbose == 0 or (verbose == "auto" and not sys.stdout.isatty()):
         return lambda done: None
     bar = keras.utils.Progbar(None, unit_name="candidates")
     return bar.update
