@@ -6,6 +6,7 @@ from learners import Classes, Function, Sine, episodes
 
 from deepchem_meta import metalearning
 from deepchem_meta.metalearning import (
+    GaussianProcessHead,
     KerasLearner,
     MatchingNet,
     ProtoMAML,
@@ -14,7 +15,7 @@ from deepchem_meta.metalearning import (
 )
 from deepchem_meta.tasks import AssayTasks, FewShotClassificationTasks, SinusoidTasks
 
-ALGORITHMS = [ProtoNet, MatchingNet, RidgeRegressionHead, ProtoMAML]
+ALGORITHMS = [ProtoNet, MatchingNet, RidgeRegressionHead, GaussianProcessHead, ProtoMAML]
 LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -260,7 +261,7 @@ def test_head_of_the_current_task():
 def test_bad_learners(algorithm):
     with pytest.raises(TypeError, match="have a method compute_embedding"):
         algorithm(Function([tf.Variable(1.0)], None))
-    if algorithm is not RidgeRegressionHead:
+    if algorithm not in (RidgeRegressionHead, GaussianProcessHead):
         with pytest.raises(ValueError, match="`ways` must be given"):
             algorithm(Sine())
     with pytest.raises(ValueError, match="`ways` must be"):
@@ -298,6 +299,7 @@ HEADS = {
     "ProtoNet": metalearning.ProtoNet,
     "MatchingNet": metalearning.MatchingNet,
     "RidgeRegressionHead": metalearning.RidgeRegressionHead,
+    "GaussianProcessHead": metalearning.GaussianProcessHead,
     "ProtoMAML": metalearning.ProtoMAML,
 }
 WRONG = {

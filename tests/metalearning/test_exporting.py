@@ -47,7 +47,7 @@ def learner(loss=LOGITS, outputs=3, activation=None, dtype=None, **options):
 
 def algorithm(name, learner, **options):
     rates = {"FineTuning": ([0.1],), "ImplicitMAML": (0.1, 3)}.get(name, ())
-    heads = ("ProtoNet", "MatchingNet", "ProtoMAML", "RidgeRegressionHead")
+    heads = ("ProtoNet", "MatchingNet", "ProtoMAML", "RidgeRegressionHead", "GaussianProcessHead")
     ways = {"ways": 3} if name in heads else {}
     return ALGORITHMS[name](learner, *rates, **ways, **PLAIN, **options)
 
