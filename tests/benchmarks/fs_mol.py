@@ -18,6 +18,7 @@ Regression: R² of log_value.
 
 import argparse
 import csv
+import io
 import time
 import warnings
 from pathlib import Path
@@ -305,8 +306,9 @@ def append(path, rows):
     """Write the rows of one method and number of compounds, all or none."""
     new = not path.exists()
     with path.open("a", newline="") as file:
-        lines = [FIELDS, *rows] if new else rows
-        file.write("".join(",".join(map(str, line)) + "\n" for line in lines))
+        text = io.StringIO()
+        csv.writer(text).writerows([FIELDS, *rows] if new else rows)
+        file.write(text.getvalue())
 
 
 def print_table(path, split):
@@ -354,6 +356,7 @@ def train(arguments):
             encoder.save(path)
         encoders.append(AssayEncoder.load(path))
     encoder = encoders[0].joined(*encoders[1:])
+    encoder.about["seconds"] = sum(one.about["seconds"] for one in encoders)
     encoder.about |= {
         "data": "FS-Mol (Stanley et al. 2021), from ChEMBL",
         "licence": "CC BY-SA 3.0",
