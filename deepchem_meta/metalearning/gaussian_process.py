@@ -217,8 +217,13 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         numbers = [self._noise, *self._amplitudes, self._length_scale]
         logs = tf.stack([tf.cast(tf.math.log(n.tensor()), x.dtype) for n in numbers])
         weighted = roots[:, tf.newaxis] * y
-        for _ in range(self.kernel_steps):
-            logs = self._kernel_step(logs, x, roots, weighted)
+        if self.kernel_steps:  # a loop in the graph, whose trace does not grow with the steps
+            (logs,) = tf.while_loop(
+                lambda logs: True,
+                lambda logs: [self._kernel_step(logs, x, roots, weighted)],
+                [logs],
+                maximum_iterations=self.kernel_steps,
+            )
         factor = self._factor(logs, x, roots)
         dual = roots[:, tf.newaxis] * tf.linalg.cholesky_solve(factor, weighted)
         return list(Posterior(x, roots, factor, dual, center, spread, logs))

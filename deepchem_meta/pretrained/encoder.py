@@ -23,6 +23,11 @@ __all__ = ["AssayEncoder", "make_net"]
 
 _FORMAT = 1  # of the file
 _KERNEL = ("rbf", "linear")
+# How the kernel is adapted to an assay: the noise of values differs more than that of labels.
+_ADAPTATION = {
+    "classification": {"kernel_steps": 0},
+    "regression": {"kernel_steps": 20, "kernel_rate": 0.3},
+}
 
 
 class _OtherFormatError(ValueError):
@@ -124,7 +129,8 @@ class AssayEncoder:
             Whether it takes what `embed` gives, rather than features.
         **options
             Those of `GaussianProcessHead`, to train it further; `tasks`, an `AssayTasks` over
-            `featurizer`, is the learner's.
+            `featurizer`, is the learner's. For values the kernel is adapted to each assay by
+            default: ``kernel_steps=20, kernel_rate=0.3``.
 
         Returns
         -------
@@ -150,7 +156,7 @@ class AssayEncoder:
         seed : int, default 0
         """
         adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, steps))
-        options = {"meta_batch_size": 8, "optimizer": adam, "seed": seed}
+        options = {"meta_batch_size": 8, "optimizer": adam, "seed": seed, "kernel_steps": 0}
         embedded = embed_tasks(self.model, tasks)
         process = self.process(tasks.task_type, embedded=True, tasks=embedded, **options)
         process.fit(steps, verbose=0)
@@ -259,7 +265,8 @@ def _process(
     # A KerasLearner needs outputs that fit a loss, though the process uses neither.
     unused = keras.layers.Dense(2 if classes else 1, name="unused")(embedding)
     learner = KerasLearner(keras.Model(inputs, unused), loss, tasks, embedding="embedding")
-    process = GaussianProcessHead(learner, ways=2 if classes else None, kernel=_KERNEL, **options)
+    options = {"ways": 2 if classes else None, "kernel": _KERNEL} | options
+    process = GaussianProcessHead(learner, **_ADAPTATION[task_type] | options)
     if known:
         process.hyperparameters = known
     return process

@@ -71,7 +71,8 @@ def with_history(
     )
     copy = AssayEncoder(encoder.featurizer, encoder.nets, encoder.about, encoder.heads)
     rate = keras.optimizers.schedules.CosineDecay(_RATE, _STEPS)
-    options = {"meta_batch_size": _TASKS, "optimizer": keras.optimizers.AdamW(rate), "seed": seed}
+    optimizer = keras.optimizers.AdamW(rate)
+    options = {"meta_batch_size": _TASKS, "optimizer": optimizer, "seed": seed, "kernel_steps": 0}
     process = copy.process(task_type, tasks=tasks, **options)
     process.fit(_STEPS, verbose=0)
     copy.heads[task_type] = process.hyperparameters
