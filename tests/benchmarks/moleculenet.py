@@ -134,8 +134,8 @@ def main(argv: list[str] | None = None) -> None:
                 (data, name, assay.name, *np.round(score(assay, ids, *methods[name], known), 4))
                 for assay, ids in assays
             ]
-            with path.open("a") as file:
-                file.write("".join(",".join(map(str, row)) + "\n" for row in rows))
+            with path.open("a", newline="") as file:
+                csv.writer(file).writerows(rows)
             print(f"{data}, {name}: {100 * np.mean([row[3] for row in rows]):.1f}", flush=True)
     print_table(path)
 
