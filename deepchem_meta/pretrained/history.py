@@ -33,8 +33,9 @@ def with_history(
     encoder : AssayEncoder
     path : path
         A CSV file with a row a result, and the columns ``assay``, ``smiles`` and ``active`` (0 or
-        1) or ``value``. Assays of fewer than 8 compounds, or of fewer than 4 of a class, are left
-        out.
+        1) or ``value``. Assays of fewer than 8 compounds, or of fewer than 4 of a class, and rows
+        that cannot be read are left out. ``about["history"]`` of the result counts what was used
+        and what was left out.
     task_type : {"classification", "regression"}
         Which of the columns to take.
     seed : int, default 0
@@ -76,5 +77,10 @@ def with_history(
     process = copy.process(task_type, tasks=tasks, **options)
     process.fit(_STEPS, verbose=0)
     copy.heads[task_type] = process.hyperparameters
-    copy.about["history"] = {"assays": len(tasks.names), "molecules": int(np.size(tasks.molecules))}
+    copy.about["history"] = {
+        "assays": len(tasks.names),
+        "molecules": int(np.size(tasks.molecules)),
+        "too_small": len(tasks.dropped),
+        "unreadable": len(tasks.dropped_rows),
+    }
     return copy

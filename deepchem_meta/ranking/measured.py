@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,8 +191,3 @@ def _check_enough(path: Any, found: Measured) -> None:
             f"{path}: the values in {found.columns[1]!r} must differ. "
             f"Received: {len(found)} of {found.values[0]:g}"
         )
-
-
-def lines_of(rows: Sequence[DroppedRow]) -> str:
-    """Return the first rows that could not be read, for a message."""
-    return listed(f"line {row.line}: {row.smiles!r} {row.reason}" for row in rows)

@@ -45,6 +45,9 @@ class Ranking(NamedTuple):
     held_out : dict
         How well such rankings were on assays that the encoder was not trained on: the number of
         measured compounds, ``shots``, and the quartiles of each measure over assays.
+    history : dict or None
+        How many ``assays`` and ``molecules`` of the history were learned from, how many assays were
+        ``too_small``, and how many rows ``unreadable``.
     candidates : int
         The library's rows.
     unreadable : int
@@ -65,6 +68,7 @@ class Ranking(NamedTuple):
     measured: Measured
     left_out: LeftOut
     held_out: dict[str, Any]
+    history: dict[str, int] | None
     candidates: int
     unreadable: int
     unreadable_rows: list[DroppedRow]
@@ -149,9 +153,9 @@ def rank(
     check_option("verbose", verbose, ("auto", 0, 1))
     if base_rate is not None:
         check_rates(base_rate, 2)
-    output, page = _checked_output(output, "output"), None
-    if report is not None:
-        page = _checked_output(report, "report")
+    read = [Path(path) for path in (support, candidates, history) if path is not None]
+    output = _checked_output("output", output, read)
+    page = None if report is None else _checked_output("report", report, [*read, output])
     options = {"smiles": smiles, "result": result, "unit": unit, "duplicates": duplicates}
     measured = read_measured(support, **options)
     library = Library(Path(candidates), candidate_smiles)
@@ -169,6 +173,7 @@ def rank(
             measured=measured,
             left_out=predictor.left_out(),
             held_out=encoder.held_out(measured.task_type, len(measured)),
+            history=None if history is None else encoder.about["history"],
             candidates=len(rows),
             columns=columns,
             best=rows.best(50),
@@ -242,8 +247,14 @@ def _new_columns(measured: Measured, taken: Sequence[str]) -> list[str]:
     return [f"predicted_{name}" if name in taken else name for name in names]
 
 
-def _checked_output(path: Any, name: str) -> Path:
+def _checked_output(name: str, path: Any, others: Sequence[Path]) -> Path:
+    """Return where to write, unless it is one of the other files, or there is no such folder."""
     path = Path(path)
+    if any(path.resolve() == other.resolve() for other in others):
+        raise ValueError(
+            f"`{name}` must be another file than those that are read or written besides. "
+            f"Received: {name}={str(path)!r}"
+        )
     if not path.parent.is_dir() or path.is_dir():
         raise ValueError(
             f"`{name}` must be a file in a folder that exists. Received: {name}={str(path)!r}"

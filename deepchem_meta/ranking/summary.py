@@ -65,6 +65,13 @@ def notes(ranking: Any) -> list[str]:
             kind += f", in {measured.unit}, taken as -log10(mol/L)"
         kind += f": {measured.values.min():.2f} to {measured.values.max():.2f}"
     lines = [f"Measured: {len(measured)} compounds, {kind}."]
+    if ranking.history is not None:
+        used = ranking.history
+        lines.append(
+            f"History: {used['assays']} assays of {used['molecules']:,} molecules; "
+            f"{used['too_small']} assays were too small, and {used['unreadable']} rows could not "
+            "be read."
+        )
     if measured.bounds:
         lines.append(f"{measured.bounds} results are bounds (such as >10), taken for the number.")
     if measured.missing:

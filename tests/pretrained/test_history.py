@@ -17,10 +17,14 @@ def test_assays_of_the_history_are_told_apart_sooner(task_type, tmp_path):
     for assay, good, bad in (("a", ALCOHOLS, AMINES), ("b", ACIDS, AMINES), ("c", ALCOHOLS, ACIDS)):
         rows += [(assay, s, 1 if classes else 7 + n % 3 / 10) for n, s in enumerate(good)]
         rows += [(assay, s, 0 if classes else 5 + n % 3 / 10) for n, s in enumerate(bad)]
+    rows += [("few", "CCO", 1), ("a", "C1CC", 1)]
     column = "active" if classes else "value"
     path = write(tmp_path / "history.csv", f"assay,smiles,{column}", rows)
     trained = with_history(encoder, path, task_type)
-    assert trained.about["history"] == {"assays": 3, "molecules": 48}
+    assert trained.about["history"] == {
+        **{"assays": 3, "molecules": 48},
+        **{"too_small": 1, "unreadable": 1},
+    }
     assert "history" not in encoder.about and not encoder.heads
 
     x = encoder.featurizer(ALCOHOLS + AMINES)

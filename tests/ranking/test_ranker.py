@@ -194,6 +194,9 @@ def test_wrong_libraries_write_nothing(files, encoder, tmp_path):
     with pytest.raises(ValueError, match="`output` must be a file in a folder that exists"):
         rank(**files | {"output": tmp_path / "none" / "a.csv"}, encoder=encoder)
     assert not files["output"].exists() and len(list(tmp_path.iterdir())) == 2
+    for change in ({"output": files["candidates"]}, {"report": files["support"]}):
+        with pytest.raises(ValueError, match="must be another file than those that are read"):
+            rank(**files | change, encoder=encoder)
 
 
 def test_an_earlier_output_is_kept_until_the_new_one_is_whole(files, encoder, monkeypatch):
@@ -216,9 +219,14 @@ def test_history_trains_a_copy_further(files, encoder, tmp_path):
     rows += [("acids", s, int("=O" in s)) for s in ALCOHOLS + ACIDS] + [("few", "CCO", 1)]
     history = write(tmp_path / "history.csv", "assay,smiles,active", rows)
     before = encoder.embed(["CCO"])
-    rank(**files, history=history, encoder=encoder)
+    ranking = rank(**files, history=history, encoder=encoder)
     np.testing.assert_array_equal(encoder.embed(["CCO"]), before)
     assert len(rows_of(files["output"])) == len(LIBRARY)
+    used = {"assays": 2, "molecules": 48, "too_small": 1, "unreadable": 0}
+    assert ranking.history == used
+    assert "History: 2 assays of 48 molecules; 1 assays were too small" in " ".join(
+        dc.ranking.summary(ranking)
+    )
     write(history, "assay,smiles,activity", rows)
     with pytest.raises(ValueError, match="must have the columns assay, smiles and active"):
         rank(**files, history=history, encoder=encoder)
