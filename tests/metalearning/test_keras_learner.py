@@ -11,7 +11,7 @@ from keras_models import WithTraining
 
 from deepchem_meta import metalearning
 from deepchem_meta import tasks as dc_tasks
-from deepchem_meta.metalearning import MAML, GaussianProcessHead, KerasLearner
+from deepchem_meta.metalearning import GaussianProcessHead, KerasLearner
 from deepchem_meta.metalearning.keras_learner import _seeds
 from deepchem_meta.tasks import SinusoidTasks
 
