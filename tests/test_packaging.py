@@ -40,7 +40,8 @@ def test_every_module_and_the_type_marker_are_shipped(built):
     expected = {
         path.relative_to(ROOT) for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts
     }
-    expected.add(Path("deepchem_meta/py.typed"))
+    data = ("py.typed", "pretrained/fs_mol.npz", "pretrained/fs_mol.md")
+    expected.update(Path("deepchem_meta", name) for name in data)
     shipped = {path.relative_to(built / "lib") for path in (built / "lib").rglob("*.*")}
     assert shipped == expected
 
