@@ -31,6 +31,7 @@ def tanimoto(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     common = np.empty(totals.shape)
     for start in range(0, len(b), _ROWS):
         rows = slice(start, start + _ROWS)
-        common[:, rows] = [np.minimum(row, b[rows]).sum(axis=1) for row in a]
+        for place, row in enumerate(a):
+            common[place, rows] = np.minimum(row, b[rows]).sum(axis=1)
     union = totals - common
     return np.divide(common, union, out=np.ones_like(union), where=union > 0)

@@ -113,13 +113,17 @@ class AssayPredictor:
 
     def _scores(self, adapted: Any, x: np.ndarray) -> tuple:
         """Return probabilities, or values with their bounds."""
-        if self.measured.task_type == "classification":
-            probabilities = adapted.predict_proba(x)
-            if self._rate is not None:
-                share = np.array([1 - self.measured.values.mean(), self.measured.values.mean()])
-                probabilities = probabilities * [1 - self._rate, self._rate] / share
-                probabilities /= probabilities.sum(axis=1, keepdims=True)
-            return probabilities[:, 1], None, None
+        classes = self.measured.task_type == "classification"
+        if not len(x):  # a model is not called on nothing
+            empty = np.zeros(0)
+            return (empty, None, None) if classes else (empty, empty, empty)
+        if classes:
+            rate = self._rate
+            if rate is not None:  # relative to the measured compounds, whose share is known
+                share = self.measured.values.mean()
+                odds = rate / (1 - rate) * (1 - share) / share
+                rate = odds / (1 + odds)
+            return adapted.predict_proba(x, base_rate=rate)[:, 1], None, None
         values = adapted.predict(x)[:, 0].astype(np.float64)
         spread = _COVERAGE * adapted.predict_std(x)[:, 0].astype(np.float64)
         return values, values - spread, values + spread

@@ -140,6 +140,21 @@ def test_processes_stream_the_same_scores(files, encoder, monkeypatch):
         assert a[:3] == b[:3] and a[4:] == b[4:]
 
 
+@pytest.mark.parametrize("values", [False, True])
+def test_a_chunk_of_which_nothing_can_be_read(values, files, encoder, monkeypatch):
+    if values:
+        write(
+            files["support"], "smiles,pIC50", [(s, 5 + n / 4) for n, (s, _) in enumerate(SUPPORT)]
+        )
+    rank(**files, encoder=encoder)
+    expected = rows_of(files["output"])
+    monkeypatch.setattr(_library, "_CHUNK", 1)
+    monkeypatch.setattr(_library, "_IN_PARALLEL", 100)
+    assert rank(**files, encoder=encoder).unreadable == 2
+    found = rows_of(files["output"])
+    assert [row["warning"] for row in found] == [row["warning"] for row in expected]
+
+
 def test_gzipped_and_smi_libraries(files, encoder, tmp_path):
     rank(**files, order="library", encoder=encoder)
     expected = [row["probability"] for row in rows_of(files["output"])]
