@@ -30,14 +30,25 @@ class OverManyTasks:
     function : callable
         ``(support, query, numbers, key) -> results``, of tuples of tensors, a dict of float64
         scalars and an int64 tensor of shape (3,); gives a nested structure of tensors.
+    together : callable, optional
+        Does the same for many tasks in one pass, with the task as first axis. Used with the
+        `task_execution` "auto".
     task_execution : {"auto", "vectorized", "looped"}
         Whether the tasks run all at once or one after the other.
     model : LearnerModel
         The learner.
     """
 
-    def __init__(self, function: Callable, *, task_execution: str, model: LearnerModel):
+    def __init__(
+        self,
+        function: Callable,
+        together: Callable | None = None,
+        *,
+        task_execution: str,
+        model: LearnerModel,
+    ):
         self._function = function
+        self._together = together if task_execution == "auto" else None
         self._task_execution = task_execution
         self._model = model
         self._compiled: dict[Any, Callable] = {}
@@ -65,9 +76,13 @@ class OverManyTasks:
 
     def _compile(self, args: tuple) -> Callable:
         """Return the traced function for arguments of these shapes."""
-        support, query, scalars, keys = tf.nest.map_structure(
-            lambda x: tf.TensorSpec(x.shape, x.dtype), args
-        )
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
+        support, query, scalars, keys = specs
+        alike = len({tuple((x.dtype, *x.shape[2:]) for x in part) for part in specs[:2]}) == 1
+        if self._together is not None and alike:
+            function = tf.function(self._together, autograph=False).get_concrete_function(*specs)
+            check_graph(function, self._model.learned_variables, results=False)
+            return function
         one = tf.nest.map_structure(
             lambda spec: tf.TensorSpec(spec.shape[1:], spec.dtype), (support, query, keys)
         )
@@ -100,7 +115,6 @@ class OverManyTasks:
                 parallel_iterations=1 if plan.ordered else TASKS_AT_ONCE,
             )
 
-        specs = (support, query, scalars, keys)
         if plan.vectorized:
             try:
                 with quiet_tensorflow():

@@ -148,7 +148,8 @@ class _Master(keras.Variable):
     def __init__(self, given: tf.Variable | keras.Variable):
         value = tf.cast(as_variable(given), tf.float32)
         super().__init__(value, dtype="float32", name=_plain_name(given))
-        self._path = getattr(given, "path", self._path)
+        attribute = "_path" if hasattr(self, "_path") else "path"  # until Keras 3.3
+        setattr(self, attribute, getattr(given, "path", self.path))
         self.constraint = given.constraint
         self.regularizer = getattr(given, "regularizer", None)
 

@@ -830,6 +830,9 @@ class MetaAlgorithm(TaskAlgorithm):
         if key not in self._evaluators:
             self._evaluators[key] = OverManyTasks(
                 lambda *task: self._evaluate_task(*task, steps, with_outputs),
+                (lambda *tasks: self.evaluate_tasks(*tasks, with_outputs))
+                if self.learns_together
+                else None,
                 task_execution=self._options["task_execution"],
                 model=self._model,
             )

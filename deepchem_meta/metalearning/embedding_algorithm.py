@@ -13,6 +13,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_classes, check_count, check_positive
 from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 
 __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "dense_layer", "known_ways"]
@@ -21,7 +22,7 @@ __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "dense_layer
 # epsilon, as in `EstimatorBaseline`. Far less would make such a query example the whole mean loss.
 _NEVER = -36.04
 # What an algorithm must have of this class so that its tasks can be taken in one pass.
-_STEPS = ("adapt_task", "query_loss", "objective", "task_gradient")
+_STEPS = ("adapt_task", "query_loss", "objective", "task_gradient", "predict_task")
 
 
 class EmbeddingAlgorithm(MetaAlgorithm):
@@ -217,7 +218,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
     @property
     def learns_together(self) -> bool:
-        """Whether the examples of all tasks of a meta-step are embedded in one pass.
+        """Whether the examples of many tasks are embedded in one pass, in `fit` and `evaluate`.
 
         They are where no variable adapts, each example is embedded by itself, and the algorithm has
         the steps of this class.
@@ -245,14 +246,43 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             Of which the first one serves all.
         """
         with tf.GradientTape() as tape:
-            parts = self._embed_together(support, query, keys[0])
+            parts = self._embed_together(support, query, keys[0], training=True)
             losses = tf.vectorized_map(self._head_loss, parts, fallback_to_while_loop=False)
             loss = tf.reduce_sum(losses)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = tape.gradient(scaled, self._meta_variables)
         return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
-    def _embed_together(self, support, query, key):
+    def evaluate_tasks(self, support, query, numbers, keys, with_outputs):
+        """Return what `evaluate` asks of many tasks: values, and outputs if wanted.
+
+        Parameters
+        ----------
+        support, query, numbers, keys
+            As in `tasks_gradient`.
+        with_outputs : bool
+
+        Returns
+        -------
+        values : dict of float64 tensor of shape (tasks, 1)
+            The loss and the learner's metrics; the second axis stands for steps of adaptation.
+        outputs : tensor of shape (tasks, 1, examples, ...), or ()
+        """
+
+        def evaluate(task):
+            parts, arrays = task
+            embedded, predicted = self._predict_embedded(parts)
+            outputs = self.outputs(predicted)
+            metrics = self._model.metrics(arrays, outputs)
+            values = {"loss": self.head_loss(embedded, predicted), **metrics}
+            values = {name: tf.cast(value, tf.float64)[None] for name, value in values.items()}
+            return values, outputs[None] if with_outputs else ()
+
+        parts = self._embed_together(support, query, keys[0], training=False)
+        with quiet_tensorflow():  # metrics have operations that it takes task by task
+            return tf.vectorized_map(evaluate, (parts, list(query)))
+
+    def _embed_together(self, support, query, key, *, training):
         """Return the features, targets and any weights of the tasks' batches, the task first.
 
         All their examples go through the model in one pass.
@@ -261,7 +291,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         joined = [tf.concat([a, b], axis=1) for a, b in zip(support, query, strict=True)]
         flat = [tf.reshape(a, (tasks * a.shape[1], *a.shape[2:])) for a in joined]
         key = tf.concat([key, tf.zeros(1, tf.int64)], axis=0)
-        embedded = self._model.embed(self._model.values(), flat, True, key=key)
+        embedded = self._model.embed(self._model.values(), flat, training, key=key)
         apart = [
             tf.reshape(part, (tasks, -1, *part.shape[1:]))
             for part in embedded[:3]
@@ -271,10 +301,14 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
     def _head_loss(self, task):
         """Return the loss of a task's head, given its embedded batches."""
+        return self.head_loss(*self._predict_embedded(task))
+
+    def _predict_embedded(self, task):
+        """Return a task's embedded query batch, and what `predict_features` gives for it."""
         support, query = (
             Embedding(*parts, *[None] * (4 - len(parts)), params=[]) for parts in task
         )
-        return self.head_loss(query, self.predict_features(self.full_head(support), query.features))
+        return query, self.predict_features(self.full_head(support), query.features)
 
     def predict_task(
         self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]

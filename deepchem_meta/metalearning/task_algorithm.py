@@ -181,7 +181,11 @@ class TaskAlgorithm:
 
     @property
     def learns_together(self) -> bool:
-        """Whether `tasks_gradient` does what `task_gradient` does for many tasks at once."""
+        """Whether many tasks can be taken in one pass.
+
+        Then `tasks_gradient` does what `task_gradient` does, and `evaluate_tasks` what
+        `predict_task` does, for many tasks at once.
+        """
         return False
 
     @property

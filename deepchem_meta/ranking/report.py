@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta.ranking.summary import estimate_lines, notes
+from deepchem_meta.ranking._summary import estimate_lines, notes
 from deepchem_meta.tasks.molecules import read_molecules
 
 __all__ = ["write_report"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from deepchem_meta._checks import check_count
 from deepchem_meta.tasks.padding import map_structure
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__ = ["AsDataset"]
 
@@ -34,6 +36,8 @@ class AsDataset:
             Its elements are ``(support, query)``, as `sample` gives them without the axis of the
             tasks. `KerasLearner` takes it in place of the source.
         """
+        import tensorflow as tf
+
         seed = check_count("seed", seed)
 
         def draw(number: int) -> tuple:
@@ -47,4 +51,6 @@ class AsDataset:
 
 
 def _spec(array: Any) -> tf.TensorSpec:
+    import tensorflow as tf
+
     return tf.TensorSpec(np.shape(array), tf.as_dtype(np.asarray(array).dtype))

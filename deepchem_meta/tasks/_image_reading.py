@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option
 from deepchem_meta.tasks._arguments import listed
 from deepchem_meta.tasks._image_folders import ImageFiles
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__ = ["ImageForm", "read_images"]
 
@@ -66,6 +68,8 @@ def read_images(files: ImageFiles, form: ImageForm, out: np.ndarray) -> None:
     ValueError
         If files cannot be read; it names the first five.
     """
+    import tensorflow as tf
+
     paths = [str(files.root / path) for path in files.paths]
 
     def load(path):
@@ -85,6 +89,8 @@ def read_images(files: ImageFiles, form: ImageForm, out: np.ndarray) -> None:
 
 def _load(path: Any, form: ImageForm) -> tf.Tensor:
     """Return a picture as `keras.utils.image_dataset_from_directory` gives it, as uint8."""
+    import tensorflow as tf
+
     height, width, channels = form.shape
     data = tf.io.read_file(path)
     image = tf.io.decode_image(data, channels=channels, expand_animations=False)
@@ -95,6 +101,8 @@ def _load(path: Any, form: ImageForm) -> tf.Tensor:
 
 def _refuse_unreadable(files: ImageFiles, form: ImageForm, cause: Exception) -> None:
     """Raise ValueError with the files that cannot be read, if there are any."""
+    import tensorflow as tf
+
     reasons: dict[str, str] = {}
     for path in files.paths:
         try:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
 from deepchem_meta.tasks._array_cache import kept, mapped
@@ -205,8 +204,11 @@ def _for_all(function: Callable, smiles: Sequence[str], what: str) -> Iterator[A
     if len(smiles) < _IN_PARALLEL:
         yield from map(function, chunks)
         return
-    bar = keras.utils.Progbar(len(smiles), unit_name="molecule") if sys.stdout.isatty() else None
-    if bar:
+    bar = None
+    if sys.stdout.isatty():
+        import keras  # which the processes need not wait for
+
+        bar = keras.utils.Progbar(len(smiles), unit_name="molecule")
         sys.stdout.write(f"{what}:\n")
     for chunk, result in zip(chunks, in_parallel(function, chunks), strict=True):
         if bar:

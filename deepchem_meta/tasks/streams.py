@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from deepchem_meta._checks import check_count
 from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks.padding import map_structure, pad_tasks
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__ = ["DatasetTasks", "as_source"]
 
@@ -61,6 +63,8 @@ class DatasetTasks:
     """
 
     def __init__(self, dataset: tf.data.Dataset):
+        import tensorflow as tf
+
         if not isinstance(dataset, tf.data.Dataset):
             raise TypeError(
                 f"`dataset` must be a tf.data.Dataset. Received: {type(dataset).__name__}"
@@ -153,6 +157,8 @@ class DatasetTasks:
         return self._next()
 
     def __repr__(self) -> str:
+        import tensorflow as tf
+
         cardinality = int(self.dataset.cardinality())
         count = {
             tf.data.INFINITE_CARDINALITY: "infinitely many",
@@ -166,6 +172,8 @@ _EMPTY = "`dataset` must have at least one element. Received: an empty dataset"
 
 def _needs_weights(spec: Any) -> bool:
     """Check the structure of a dataset's elements, and say whether they need sample weights."""
+    import tensorflow as tf
+
     pair = isinstance(spec, tuple) and len(spec) == 2
     if not pair or any(not isinstance(part, tuple) or len(part) not in (2, 3) for part in spec):
         raise TypeError(
@@ -199,6 +207,8 @@ def as_source(tasks: Any) -> Any:
     TypeError
         If `tasks` is neither.
     """
+    import tensorflow as tf
+
     if isinstance(tasks, tf.data.Dataset):
         return DatasetTasks(tasks)
     if isinstance(tasks, type) or not callable(getattr(tasks, "sample", None)):

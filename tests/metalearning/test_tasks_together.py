@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 from learners import Classes, episodes
 
+import deepchem_meta as dc
 from deepchem_meta.metalearning import KerasLearner, MatchingNet, ProtoMAML, ProtoNet
 from deepchem_meta.metalearning import RidgeRegressionHead as Ridge
 from deepchem_meta.tasks import FewShotClassificationTasks, SinusoidTasks
@@ -73,6 +74,34 @@ def test_the_same_numbers(algorithm, source, options):
         np.testing.assert_allclose(mine, its, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("algorithm", [ProtoNet, MatchingNet, Ridge])
+@pytest.mark.parametrize("source", [tasks(), Weighted(tasks())])
+def test_the_same_evaluation(algorithm, source, monkeypatch):
+    calls = []
+    as_it_was = algorithm.evaluate_tasks
+
+    def counted(*args):
+        calls.append(args)
+        return as_it_was(*args)
+
+    monkeypatch.setattr(algorithm, "evaluate_tasks", counted)
+    one, other = (
+        algorithm(learner(source=source, metrics=["accuracy"]), **plan)
+        for plan in (TOGETHER, LOOPED)
+    )
+    held_out = dc.evaluation.ScoredTasks(
+        source, {"first": lambda y, outputs, weights: float(outputs[0, 0])}
+    )
+    a = one.evaluate(held_out, n_tasks=30)
+    assert len(calls) == 1  # the trace
+    b = other.evaluate(held_out, n_tasks=30)
+    assert len(calls) == 1
+    assert set(a.metrics) == {"accuracy", "first"}
+    np.testing.assert_allclose(a.loss, b.loss, rtol=1e-10, atol=1e-12)
+    for name, values in a.metrics.items():
+        np.testing.assert_allclose(values, b.metrics[name], rtol=1e-10, atol=1e-12)
+
+
 def test_regression():
     def sines():
         return learner(source=SinusoidTasks(shots=4, queries=3), out=1, loss="mse")
@@ -81,6 +110,10 @@ def test_regression():
     assert one.execution_plan.together
     for mine, its in zip(a, b, strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-6)
+    found = [
+        Ridge(sines(), **plan).evaluate(SinusoidTasks(), n_tasks=20) for plan in (TOGETHER, LOOPED)
+    ]
+    np.testing.assert_allclose(*(each.loss for each in found), rtol=1e-4)
 
 
 def test_the_meta_gradient():
