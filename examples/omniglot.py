@@ -56,7 +56,7 @@ class LearningCurve(keras.callbacks.Callback):
         self.points = []
 
     def on_epoch_end(self, epoch, logs=None):
-        self.points.append((int(self.model.optimizer.iterations), logs["val_accuracy"]))
+        self.points.append((int(self.model.optimizer.iterations.numpy()), logs["val_accuracy"]))
 
 
 def read_files(path):

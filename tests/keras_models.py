@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from learners import in_float64
 
 import deepchem_meta as dc
 
@@ -144,7 +145,7 @@ KINDS = {
     "PReLU": Kind(stack(lambda: layers.Dense(3), layers.PReLU)),
     "softmax cross-entropy": Kind(
         stack(dense, out=3),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64"),
+        loss=in_float64(keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         labels=True,
     ),
     "shared layer": Kind(shared),

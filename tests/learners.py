@@ -6,6 +6,12 @@ import tensorflow as tf
 import deepchem_meta as dc
 
 
+def in_float64(loss):
+    """Return a Keras loss that computes in float64, which only few take an argument for in 3.3."""
+    setattr(loss, "_dtype" if hasattr(loss, "_dtype") else "dtype", "float64")
+    return loss
+
+
 class Quadratic(dc.metalearning.MetaLearner):
     """The loss (v - c)' A (v - c) / 2, whose every derivative has a closed form.
 

@@ -234,8 +234,11 @@ def _accuracy(
     0.5.
     """
     if output.shape[-1] == 1:
-        threshold = 0.0 if from_logits else 0.5
-        return keras.metrics.BinaryAccuracy(name=name, threshold=threshold)
+        if not from_logits:
+            return keras.metrics.BinaryAccuracy(name=name)
+        # A BinaryAccuracy, but that of Keras 3.3 refuses a threshold of 0.
+        function = keras.metrics.binary_accuracy
+        return keras.metrics.MeanMetricWrapper(function, name=name, threshold=0.0)
     if len(y.shape) < len(output.shape) or y.shape[-1] == 1:
         return keras.metrics.SparseCategoricalAccuracy(name=name)
     return keras.metrics.CategoricalAccuracy(name=name)

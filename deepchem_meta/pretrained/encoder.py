@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import math
 import os
@@ -223,7 +225,8 @@ class AssayEncoder:
         Raises
         ------
         ValueError
-            If the file is no encoder, is damaged, or is of another version of the format.
+            If the file is no encoder, is damaged, is of another version of the format, or needs
+            what an older RDKit or Keras does not have.
         """
         path = _check_path(path)
         try:
@@ -242,7 +245,8 @@ class AssayEncoder:
             raise
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
             raise ValueError(
-                f"`path` must be a file that `AssayEncoder.save` has written. Received: {path}"
+                f"`path` must be a file that `AssayEncoder.save` has written. Received: {path}; "
+                f"{str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}"
             ) from error
 
     def __repr__(self) -> str:
@@ -294,9 +298,33 @@ def make_net(features: int, widths: Sequence[int], dropout: float) -> keras.Mode
 
 
 def _read_net(config: dict[str, Any], arrays: dict[str, np.ndarray], n: int) -> keras.Model:
+    config = _known(config)
+    for side in ("input_layers", "output_layers"):  # of Keras 3.3 a list of the one tensor
+        (tensor,) = config[side] if len(config[side]) == 1 else [config[side]]
+        config[side] = [tensor] if keras.__version__.startswith("3.3.") else tensor
     net = keras.Model.from_config(config)
     net.set_weights([_unpacked(arrays, f"net{n}_{k}_") for k in range(len(net.weights))])
     return net
+
+
+def _known(config: Any) -> Any:
+    """Return a configuration without settings that this Keras does not have and nobody has used.
+
+    A newer Keras writes settings of its layers, None or False unless used, that an older one
+    refuses.
+    """
+    if isinstance(config, list):
+        return [_known(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    parts = {name: _known(part) for name, part in config.items()}
+    module, settings = parts.get("module"), parts.get("config")
+    if not isinstance(settings, dict) or not str(module).startswith("keras."):
+        return parts
+    kinds = getattr(importlib.import_module(module), parts["class_name"]).__mro__
+    names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
+    used = {k: v for k, v in settings.items() if k in names or (v is not None and v is not False)}
+    return parts | {"config": used}
 
 
 def _packed(weights: np.ndarray) -> dict[str, np.ndarray]:

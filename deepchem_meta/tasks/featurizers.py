@@ -192,7 +192,11 @@ class Descriptors(Featurizer):
         self.names = list(known) if names is None else list(names)
         wrong = [name for name in self.names if name not in known]
         if wrong:
-            raise ValueError(f"`names` must be descriptors that RDKit lists. Received: {wrong}")
+            version = importlib.import_module("rdkit").__version__
+            raise ValueError(
+                f"`names` must be descriptors that RDKit lists. Received: {wrong}, which "
+                f"RDKit {version} does not have"
+            )
         self.size = len(self.names)
         self.quantiles = None if quantiles is None else np.asarray(quantiles, np.float64)
 

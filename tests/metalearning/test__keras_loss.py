@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners import in_float64
 
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 
@@ -200,7 +201,7 @@ def test_padding_with_a_class_that_is_ignored(ignored):
     rng = np.random.default_rng(0)
     y, outputs = np.array([0, 1, 2, 0, 1, 2]), tf.nn.softmax(rng.normal(size=(6, 3)))
     y[ignored] = -1
-    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1, dtype="float64")
+    loss = in_float64(keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
     expected = float(loss(y, outputs))
     rows = np.r_[np.arange(6), np.zeros(4, int)]
     weights = tf.constant(np.r_[np.ones(6), np.zeros(4)])

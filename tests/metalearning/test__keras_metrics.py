@@ -149,7 +149,7 @@ def test_metrics_as_objects_must_be_made_for_logits(metric):
     [
         keras.metrics.AUC(from_logits=True),
         keras.metrics.Precision(thresholds=0.0),
-        keras.metrics.BinaryAccuracy(threshold=0.0),
+        keras.metrics.MeanMetricWrapper(keras.metrics.binary_accuracy, threshold=0.0),
         keras.metrics.MeanSquaredError(),
         keras.metrics.Hinge(),
     ],

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from learners import in_float64
 
 from deepchem_meta.metalearning import MAML, KerasLearner
 from deepchem_meta.tasks import pad_tasks
@@ -179,7 +180,7 @@ def check(problem):
 
     losses = [keras.losses.get(loss) for loss in problem["losses"]]
     losses = [
-        type(one)(dtype="float64") if isinstance(one, keras.losses.Loss) else one for one in losses
+        in_float64(type(one)()) if isinstance(one, keras.losses.Loss) else one for one in losses
     ]
     if problem["outputs"] == "dict":
         losses = dict(zip(("zeta", "alpha"), losses, strict=True))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners import in_float64
 
 import deepchem_meta as dc
 from deepchem_meta.metalearning import MAML, KerasLearner, ProtoNet, RidgeRegressionHead
@@ -275,7 +276,7 @@ def test_padding_with_masks_by_hand():
     model = keras.Model(inputs, outputs(masked))
     x = np.array([[[1.0], [2.0]], [[3.0], [0.0]], [[5.0], [7.0]]])
     y, weights = np.zeros_like(x), np.array([1.0, 1.0, 0.0])
-    loss = keras.losses.MeanSquaredError(dtype="float64")
+    loss = in_float64(keras.losses.MeanSquaredError())
     learner = KerasLearner(model, loss, Source(x, y, weights))
     found, _ = MAML(learner, 0.1).adapt((x, y, weights), 0).predict_on_batch((x, y, weights))
     assert float(found) == pytest.approx((1 + 4 + 9) / 3, rel=1e-9)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from molecules_small import ACIDS, ALCOHOLS, AMINES
@@ -154,3 +156,26 @@ def test_only_known_featurizers_are_saved_and_read(tmp_path):
     with pytest.raises(NotImplementedError):
         AssayEncoder(Own(), [make_net(4, (2,), 0.0)]).save(tmp_path / "a.npz")
     assert not list(tmp_path.iterdir())
+
+
+def with_setting(path, value):
+    """Give the first dense layer of a saved encoder a setting that this Keras does not have."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    head = json.loads(arrays["head"].tobytes())
+    dense = next(layer for layer in head["nets"][0]["layers"] if layer["class_name"] == "Dense")
+    dense["config"]["of_a_later_keras"] = value
+    dense["config"]["kernel_initializer"]["config"]["of_a_later_keras"] = value
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+    np.savez(path, **arrays)
+
+
+def test_unused_settings_of_a_later_keras_are_left_out(tmp_path):
+    encoder().save(path := tmp_path / "encoder.npz")
+    before = AssayEncoder.load(path).embed(ACIDS)
+    for unused in (None, False):
+        with_setting(path, unused)
+        np.testing.assert_array_equal(AssayEncoder.load(path).embed(ACIDS), before)
+    with_setting(path, 3)
+    with pytest.raises(ValueError, match="must be a file that .*save.* has written"):
+        AssayEncoder.load(path)
