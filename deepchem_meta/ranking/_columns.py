@@ -39,12 +39,7 @@ def find_smiles(path: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     """
     lower = [column.casefold() for column in columns]
     if name is not None:
-        if name not in columns:
-            raise ValueError(
-                f"{path}: the column of SMILES must be one of {listed(map(repr, columns))}. "
-                f"Received: {name!r}"
-            )
-        place = columns.index(name)
+        place = _place(path, "SMILES", columns, name)
         _check_cells(path, columns[place], [row[place] for row in rows])
         return place
     named = [lower.index(one) for one in _SMILES_NAMES if one in lower]
@@ -89,12 +84,7 @@ def find_result(
         If there is no such column, or several; or its cells are of no kind, or of several units.
     """
     if name is not None:
-        if name not in columns:
-            raise ValueError(
-                f"{path}: the column of results must be one of {listed(map(repr, columns))}. "
-                f"Received: {name!r}"
-            )
-        place = columns.index(name)
+        place = _place(path, "results", columns, name)
         return place, read_result_column(path, name, [row[place] for row in rows], unit)
     found, problems = {}, {}
     for place, column in enumerate(columns):
@@ -117,6 +107,16 @@ def find_result(
             f"Received: {what} of the columns {listed(map(repr, columns))}"
         )
     return best[0], found[best[0]]
+
+
+def _place(path: str, what: str, columns: Sequence[str], name: str) -> int:
+    """Return the place of a column that was named, or raise."""
+    if name not in columns:
+        raise ValueError(
+            f"{path}: the column of {what} must be one of {listed(map(repr, columns))}. "
+            f"Received: {name!r}"
+        )
+    return columns.index(name)
 
 
 def _is_result_name(column: str) -> bool:

@@ -145,16 +145,22 @@ def test_metrics_as_objects_must_be_made_for_logits(metric):
 
 
 @pytest.mark.parametrize(
-    "metric",
+    "make",
     [
-        keras.metrics.AUC(from_logits=True),
-        keras.metrics.Precision(thresholds=0.0),
-        keras.metrics.MeanMetricWrapper(keras.metrics.binary_accuracy, threshold=0.0),
-        keras.metrics.MeanSquaredError(),
-        keras.metrics.Hinge(),
+        lambda: keras.metrics.AUC(from_logits=True),
+        lambda: keras.metrics.Precision(thresholds=0.0),
+        pytest.param(
+            lambda: keras.metrics.BinaryAccuracy(threshold=0.0),
+            marks=pytest.mark.skipif(
+                keras.__version__.startswith("3.3."), reason="refused by Keras 3.3"
+            ),
+        ),
+        lambda: keras.metrics.MeanSquaredError(),
+        lambda: keras.metrics.Hinge(),
     ],
 )
-def test_metrics_as_objects_that_are(metric):
+def test_metrics_as_objects_that_are(make):
+    metric = make()
     reference = type(metric).from_config(metric.get_config())
     reference.update_state(Y, OUTPUTS - 0.5)
     (found,) = find([metric], Y, OUTPUTS - 0.5, LOGITS)

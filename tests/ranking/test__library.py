@@ -1,0 +1,61 @@
+"""A library that is read chunk by chunk."""
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deepchem_meta.ranking._library import Library
+from deepchem_meta.tasks import MorganCounts, Standardizer
+
+pytest.importorskip("rdkit")
+FEATURIZER = MorganCounts(64)
+
+
+def read(path, **options):
+    library = Library(path, **options)
+    return library, list(library.chunks(FEATURIZER, Standardizer()))
+
+
+def test_rows_lines_and_features(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('id,smiles\n1,OCC\n\n2,"nonsense, yes"\n3,CCN,4\n5,CCO\n', encoding="utf-8")
+    library, (chunk,) = read(path)
+    assert (library.columns, library.smiles) == (["id", "smiles"], 1)
+    assert chunk.lines == [2, 4, 5, 6]
+    assert chunk.canonical == ["CCO", None, None, "CCO"]
+    assert sorted(chunk.reasons) == [1, 2] and "3 cells instead of 2" in chunk.reasons[2]
+    assert len(chunk.stored[0]) == 2
+    np.testing.assert_array_equal(chunk.stored[0][0], chunk.stored[0][1])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "smiles;n\nCCO;1\n"), ("a.smi", "CCO ethanol\n\n")]
+)
+def test_forms(name, text, zipped, tmp_path):
+    path = tmp_path / (name + ".gz" * zipped)
+    path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    _, (chunk,) = read(path)
+    assert chunk.canonical == ["CCO"] and len(chunk.rows[0]) == 2
+
+
+def test_files_that_are_no_library(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("smiles\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must have a row for each candidate. Received: none"):
+        Library(path)
+    path.write_bytes(b"smiles\nCC\xff\n")
+    with pytest.raises(ValueError, match="in the encoding UTF-8"):
+        Library(path)
+    (tmp_path / "a.csv.gz").write_bytes(b"not zipped")
+    with pytest.raises(ValueError, match=r"a.csv.gz must be a CSV file"):
+        Library(tmp_path / "a.csv.gz")
+
+
+def test_the_processes_need_no_tensorflow():
+    code = "import sys, deepchem_meta.ranking._library; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
