@@ -221,7 +221,7 @@ def main(argv=None):
         restore=tf.train.latest_checkpoint(maml.model_dir) is not None,
         callbacks=[TimeLimit(arguments.minutes), curve],
         validation=test,
-        validation_frequency=arguments.validate_every,
+        steps_per_epoch=arguments.validate_every,
     )
     print(f"\n{arguments.ways}-way {arguments.shots}-shot after {curve.points[-1][0]} meta-steps:")
     steps = sorted({0, arguments.inner_steps, arguments.test_steps})

@@ -1,9 +1,15 @@
 """Small learners that the tests share."""
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import deepchem_meta as dc
+
+KERAS = tuple(map(int, keras.__version__.split(".")[:2]))
+#: Of tests whose oracle is Keras itself, which has been of another mind.
+as_keras_now = pytest.mark.skipif(KERAS < (3, 7), reason="earlier versions of Keras differ")
 
 
 def in_float64(loss):

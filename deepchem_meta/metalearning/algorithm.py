@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -261,9 +262,10 @@ class MetaAlgorithm(TaskAlgorithm):
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         verbose: int | str = "auto",
         validation: Any = None,
-        validation_frequency: int = EPOCH,
+        steps_per_epoch: int = EPOCH,
         validation_tasks: int = 100,
         save_best: str | None = None,
+        validation_frequency: int | None = None,
     ) -> keras.callbacks.History:
         """Meta-train the learner's variables.
 
@@ -292,7 +294,7 @@ class MetaAlgorithm(TaskAlgorithm):
             thread, just before they are used; a learner that reads its variables while it draws a
             batch gets that by itself.
         callbacks : list of keras.callbacks.Callback, optional
-            An epoch is `validation_frequency` meta-steps. `model` is a stand-in with
+            An epoch is `steps_per_epoch` meta-steps. `model` is a stand-in with
             `stop_training`, `optimizer`, `get_weights` and `set_weights`; over a `KerasLearner`
             all else is that of the learner's model, so that `ModelCheckpoint` saves it.
         verbose : {"auto", 0, 1, 2}, default "auto"
@@ -303,7 +305,7 @@ class MetaAlgorithm(TaskAlgorithm):
             A source of held-out tasks, as `evaluate` takes it. At the end of each epoch the logs
             get its scores after `optimization_steps` steps, as ``val_loss``, ``val_accuracy`` and
             so on; always over the same tasks.
-        validation_frequency : int, default 1000
+        steps_per_epoch : int, default 1000
             Meta-steps of an epoch.
         validation_tasks : int, default 100
             How many held-out tasks to adapt to.
@@ -312,6 +314,8 @@ class MetaAlgorithm(TaskAlgorithm):
             ``best`` of `model_dir`, for ``restore(best=True)``, whatever comes after it; with
             `restore` the one kept there before counts too. Of losses and errors (by the end of
             their names) the smallest is the best, of anything else the largest.
+        validation_frequency : int, optional
+            The former name of `steps_per_epoch`, which it replaces if it is given. Deprecated.
 
         Returns
         -------
@@ -345,7 +349,14 @@ class MetaAlgorithm(TaskAlgorithm):
         if steps_per_execution != "auto":
             check_count("steps_per_execution", steps_per_execution, minimum=1)
         check_option("verbose", verbose, ("auto", 0, 1, 2, False, True))
-        epoch = check_count("validation_frequency", validation_frequency, minimum=1)
+        if validation_frequency is not None:
+            warnings.warn(
+                "`validation_frequency` is deprecated: it is called `steps_per_epoch` now",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            steps_per_epoch = check_count("validation_frequency", validation_frequency, minimum=1)
+        epoch = check_count("steps_per_epoch", steps_per_epoch, minimum=1)
         validate = self._validator(validation, validation_tasks, save_best, restore)
         if restore:
             self._restore("training" if steps else "adaptation")

@@ -672,13 +672,25 @@ def _fresh_input(tensor: Any) -> Any:
 
 def _model_up_to(layer: keras.layers.Layer, inputs: Any) -> keras.Model:
     """Return the model from `inputs` to the output of a layer, which other models may share."""
-    *others, last = [node.output_tensors for node in layer._inbound_nodes]
-    for outputs in others:
-        try:
-            return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs)
-        except ValueError:  # not connected: that is the layer's output in another model
+    calls = [node.output_tensors for node in layer._inbound_nodes]
+    outputs = next(outputs for outputs in calls if _come_from(outputs, inputs))
+    return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs)
+
+
+def _come_from(outputs: Any, inputs: Any) -> bool:
+    """Return whether symbolic tensors are computed from a model's inputs alone."""
+    known, waiting = set(map(id, inputs)), list(outputs)
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in known:
             continue
-    return keras.Model(inputs, last[0] if len(last) == 1 else last)
+        known.add(id(tensor))
+        history = tensor._keras_history
+        sources = history.operation._inbound_nodes[history.node_index].input_tensors
+        if not sources:  # an input of another model
+            return False
+        waiting += sources
+    return True
 
 
 def _seeds(key: tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -118,4 +118,4 @@ class MatchingNet(EmbeddingAlgorithm):
         features = keras.layers.UnitNormalization(dtype=directions.dtype.name)(features)
         attention = keras.ops.expand_dims(dense_layer(kernel, None, features), -1)
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1)), -1e9)
-        return keras.ops.logsumexp(attention + log_weights.astype(weights.dtype), axis=1)
+        return keras.ops.logsumexp(attention + log_weights.astype(weights.dtype), axis=(1,))

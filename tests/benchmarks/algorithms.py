@@ -83,7 +83,7 @@ def metalearn(workload, make, source, clock):
         return algorithm, clock.steps
     algorithm.restore(best=True)
     epochs = 1 + int(np.argmax(history[workload.validation["save_best"]]))
-    return algorithm, min(clock.steps, epochs * workload.validation["validation_frequency"])
+    return algorithm, min(clock.steps, epochs * workload.validation["steps_per_epoch"])
 
 
 def train_body(workload, make, source, clock):

@@ -257,7 +257,7 @@ def assays(n_test, n_choose, new_molecules, arguments):
         validation={
             "validation": choose,
             "validation_tasks": 5 * n_choose,
-            "validation_frequency": 25,
+            "steps_per_epoch": 25,
             "save_best": "val_roc_auc",
         },
         final=rest,

@@ -27,7 +27,7 @@ def maml(**options):
 
 def run(callback, algorithm=None, steps=4):
     algorithm = algorithm or maml()
-    algorithm.fit(steps, callbacks=[callback], validation_frequency=2, verbose=0)
+    algorithm.fit(steps, callbacks=[callback], steps_per_epoch=2, verbose=0)
     return algorithm
 
 
@@ -113,7 +113,7 @@ def test_averaged_weights_at_the_end_of_each_epoch():
     swap = callbacks.SwapEMAWeights(swap_on_epoch=True)
     watch = Watch()
     algorithm.fit(
-        4, callbacks=[watch, swap, watch], validation_frequency=2, verbose=0, steps_per_execution=1
+        4, callbacks=[watch, swap, watch], steps_per_epoch=2, verbose=0, steps_per_execution=1
     )
     assert len(seen) == 4
     np.testing.assert_allclose(seen[1], average[2], rtol=1e-5)

@@ -31,6 +31,14 @@ def test_history_and_epochs():
     assert all(len(history.history[key]) == 3 for key in keys)
 
 
+def test_the_former_name_of_the_length_of_an_epoch():
+    with pytest.warns(DeprecationWarning, match="it is called `steps_per_epoch` now"):
+        history = MAML(Quadratic(), **FAST).fit(6, verbose=0, validation_frequency=2)
+    assert history.epoch == [0, 1, 2]
+    with pytest.raises(ValueError, match="`steps_per_epoch` must be"):
+        MAML(Quadratic(), **FAST).fit(6, steps_per_epoch=0)
+
+
 def test_history_against_a_closed_form():
     v = tf.Variable(1.0, dtype=tf.float64)
     learner = Function([v], lambda inputs, variables: (variables[0] - 3.0) ** 2 / 2)
@@ -92,7 +100,7 @@ def test_verbose_is_what_suits_the_place(monkeypatch, capsys, terminal, notebook
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
     if notebook:
         monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    maml.fit(steps, steps_per_execution=4, validation_frequency=6)
+    maml.fit(steps, steps_per_execution=4, steps_per_epoch=6)
     out = capsys.readouterr().out
     if kind == "silence":
         assert out == ""

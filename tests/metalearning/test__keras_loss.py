@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import in_float64
+from learners import KERAS, as_keras_now, in_float64
 
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 
@@ -32,7 +32,7 @@ def test_other_reductions():
     for reduction, expected in (
         ("sum", (weights * squares).sum()),
         ("mean_with_sample_weight", (weights * squares).sum() / weights.sum()),
-    ):
+    )[: 1 if KERAS < (3, 7) else 2]:
         found = OutputLoss(keras.losses.MeanSquaredError(reduction), OUTPUTS)
         assert float(found(Y, OUTPUTS, WEIGHTS)) == pytest.approx(expected, rel=1e-6)
 
@@ -167,7 +167,9 @@ def test_losses_that_take_the_mean_themselves_know_no_padding(loss):
         found(y, 0.5 * y, WEIGHTS)
 
 
-@pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize(
+    "reduction", ["sum", pytest.param("mean_with_sample_weight", marks=as_keras_now)]
+)
 @pytest.mark.parametrize("times", [3, 5])
 def test_weights_of_sequences_in_other_reductions(reduction, times):
     rng = np.random.default_rng(0)
@@ -206,7 +208,7 @@ def test_padding_with_a_class_that_is_ignored(ignored):
     rows = np.r_[np.arange(6), np.zeros(4, int)]
     weights = tf.constant(np.r_[np.ones(6), np.zeros(4)])
     found = OutputLoss(loss, outputs)(tf.constant(y[rows]), tf.gather(outputs, rows), weights)
-    assert float(found) == pytest.approx(expected, rel=1e-9)
+    assert float(found) == pytest.approx(expected, rel=1e-7)
 
 
 def test_a_part_of_one_of_keras_functions_is_one_of_them():

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners import as_keras_now
 
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 from deepchem_meta.metalearning._keras_metrics import compute_metric, find_metrics
@@ -85,6 +86,7 @@ def test_targets_without_the_outputs_last_axis(metric):
     assert float(found([Y[:, 0]], OUTPUTS, None)) == pytest.approx(expected, rel=1e-6)
 
 
+@as_keras_now
 def test_a_metric_that_is_a_scalar_does_not_fit():
     with pytest.raises(ValueError, match="A metric must fit the targets and outputs"):
         find([lambda y, p: tf.reduce_mean(tf.abs(y - p))])
@@ -151,9 +153,7 @@ def test_metrics_as_objects_must_be_made_for_logits(metric):
         lambda: keras.metrics.Precision(thresholds=0.0),
         pytest.param(
             lambda: keras.metrics.BinaryAccuracy(threshold=0.0),
-            marks=pytest.mark.skipif(
-                keras.__version__.startswith("3.3."), reason="refused by Keras 3.3"
-            ),
+            marks=as_keras_now,
         ),
         lambda: keras.metrics.MeanSquaredError(),
         lambda: keras.metrics.Hinge(),

@@ -163,7 +163,7 @@ def test_constructors_rate_wins_over_the_checkpoints(tmp_path):
     MAML(Quadratic(), **FAST, optimizer=dc.models.optimizers.Adam(0.5), model_dir=tmp_path).fit(2)
     maml = MAML(Quadratic(), **FAST, optimizer=dc.models.optimizers.Adam(0.1), model_dir=tmp_path)
     maml.restore()
-    assert float(maml._meta_optimizer.optimizer.learning_rate) == pytest.approx(0.1)
+    assert float(maml._meta_optimizer.optimizer.learning_rate.numpy()) == pytest.approx(0.1)
     assert int(maml._meta_optimizer.optimizer.iterations) == 2
 
 
@@ -312,7 +312,7 @@ def test_validation_goes_into_the_history_and_the_best_is_kept(tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             weights.append(self.model.get_weights()[0])
 
-    options = {"validation": Lines(), "validation_frequency": 7, "validation_tasks": 20}
+    options = {"validation": Lines(), "steps_per_epoch": 7, "validation_tasks": 20}
     history = maml.fit(40, **options, save_best="val_loss", callbacks=[Recorder()]).history
     assert len(history["val_loss"]) == len(history["loss"]) == 6
     best = int(np.argmin(history["val_loss"]))

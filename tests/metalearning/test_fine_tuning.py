@@ -93,7 +93,7 @@ def test_the_best_checkpoint_has_the_rate_that_made_it_the_best():
     learner = KerasLearner(model, "mse", SinusoidTasks(5, 5))
     algorithm = FineTuning(learner, (9.0, 0.01), 5, seed=0, **PLAIN)
     validation = SinusoidTasks(5, 5)
-    options = {"validation": validation, "validation_frequency": 4, "save_best": "val_loss"}
+    options = {"validation": validation, "steps_per_epoch": 4, "save_best": "val_loss"}
     history = algorithm.fit(8, **options).history
     algorithm.learning_rate = 9.0
     algorithm.restore(best=True)

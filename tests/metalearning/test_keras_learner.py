@@ -290,7 +290,7 @@ def test_integers_grow_by_what_all_tasks_add():
     counter = Counter()
     maml = MAML(make(counter), 0.01, optimization_steps=3, meta_batch_size=5)
     maml.fit(2)
-    assert int(counter.count) == 2 * 5 * (3 + 1)
+    assert int(counter.count.numpy()) == 2 * 5 * (3 + 1)
 
 
 # Sample weights.

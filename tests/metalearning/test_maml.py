@@ -229,7 +229,7 @@ def test_what_the_loss_does_not_reach_stays_as_it_is():
 def test_dtypes(dtype, keras_variables):
     def make(value, dtype):
         if keras_variables:
-            return keras.Variable(value, dtype=dtype)
+            return keras.Variable(tf.cast(value, dtype), dtype=dtype)
         return tf.Variable(tf.cast(value, dtype))
 
     class Mixed(Sine):

@@ -111,7 +111,7 @@ def test_settings_are_those_of_now(tmp_path):
     assert repr(again.optimizer) == repr(maml.optimizer)
     assert again._inner_options["optimizer"].momentum == 0.7
     assert again._adapts == maml._adapts and again.model_dir == str(tmp_path / "run")
-    assert float(again.learning_rate) == pytest.approx(0.05)
+    assert float(again.learning_rate.numpy()) == pytest.approx(0.05)
     assert isinstance(again.learning_rate, tf.Variable)
 
 
