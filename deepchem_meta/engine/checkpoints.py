@@ -6,8 +6,10 @@ import base64
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
+import time
 import warnings
 import weakref
 from collections import Counter
@@ -25,6 +27,10 @@ __all__ = ["Best", "CheckpointStore", "check_saved", "open_model_dir", "read_set
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _STATE = "progress/.ATTRIBUTES/py_state"
 _SAVED = "saved"  # what checkpoints are called in folders that `save_as` writes
+
+# TensorFlow takes these in the name of a checkpoint for a pattern: it would read, and delete, files
+# of other folders.
+_PATTERN = re.compile(r"[*?\[\\]" if os.sep == "/" else r"[*?\[]")
 
 _users: Counter[str] = Counter()
 _temporary: set[str] = set()
@@ -47,28 +53,34 @@ def open_model_dir(owner: Any, model_dir: str | os.PathLike | None) -> str:
     TypeError
         If `model_dir` is not a path.
     ValueError
-        If it is a file, or cannot be written to.
+        If it is a file, cannot be made, or holds a character that TensorFlow takes for a pattern.
     """
     if model_dir is None:
         path = tempfile.mkdtemp()
         _temporary.add(os.path.realpath(path))
     elif isinstance(model_dir, (str, os.PathLike)):
         path = os.fspath(model_dir)
+        _refuse_patterns("model_dir", path)
         try:
             os.makedirs(path, exist_ok=True)
         except OSError as error:
             raise ValueError(
                 f"`model_dir` must be a folder that can be written to. Received: {path!r} ({error})"
             ) from error
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise ValueError(
-                f"`model_dir` must be a folder that can be written to. Received: {path!r}"
-            )
     else:
         raise TypeError(f"`model_dir` must be a path or None. Received: {model_dir!r}")
     _users[os.path.realpath(path)] += 1
     weakref.finalize(owner, _leave, os.path.realpath(path), os.getpid())
     return path
+
+
+def _refuse_patterns(name: str, path: str) -> None:
+    """Raise ValueError if TensorFlow would take a folder's name for a pattern of names."""
+    if _PATTERN.search(os.path.abspath(path)):
+        raise ValueError(
+            f"`{name}` must not have any of the characters * ? [ and \\ in its whole path, which "
+            f"TensorFlow takes for patterns. Received: {os.path.abspath(path)!r}"
+        )
 
 
 def _leave(path: str, process: int) -> None:
@@ -112,7 +124,7 @@ class CheckpointStore:
         settings: Callable[[], dict[str, Any]] = dict,
         differences: Callable[[Any, Any, bool], list[str]] = lambda there, here, training: [],
     ):
-        self._model_dir = model_dir
+        self._model_dir = os.path.abspath(model_dir)  # the same after a change of directory
         self._optimizer_name = optimizer_name
         self._settings = settings
         self._differences = differences
@@ -151,6 +163,7 @@ class CheckpointStore:
             If it is anything else.
         """
         path = os.path.abspath(_check_path(path))
+        _refuse_patterns("path", path)
         if os.path.exists(path) and not _is_saved(path):
             raise ValueError(
                 "`path` must be a new folder, or one that `save` wrote. "
@@ -193,11 +206,36 @@ class CheckpointStore:
             "sampling": sampling,
             "settings": self._settings(),
         }
+        self.prepare()
         number = max([0, *(_number(path) for path in self._paths())]) + 1
         manager = tf.train.CheckpointManager(
             self._checkpoint, self._model_dir, max_to_keep, checkpoint_name=name
         )
         return manager.save(checkpoint_number=number)
+
+    def prepare(self) -> None:
+        """See to it that a checkpoint can be saved: before training, not after it.
+
+        The file ``checkpoint``, by which TensorFlow knows which checkpoints there are to delete,
+        is written anew unless it names just those of the folder.
+
+        Raises
+        ------
+        ValueError
+            If the folder cannot be written to.
+        """
+        try:
+            os.makedirs(self._model_dir, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._model_dir):
+                pass
+            names = self._found_names()
+            if names != self._listed_names():
+                _write_list(self._model_dir, names)
+        except OSError as error:
+            raise ValueError(
+                "`model_dir` must be a folder that can be written to. "
+                f"Received: {self._model_dir!r} ({error})"
+            ) from error
 
     @property
     def has_checkpoints(self) -> bool:
@@ -214,7 +252,9 @@ class CheckpointStore:
         """Return the algorithm's settings that the newest readable checkpoint holds."""
         return _progress_of(self._read_newest()).get("settings")
 
-    def restore(self, *, compare: str | None = None) -> Any:
+    def restore(
+        self, *, compare: str | None = None, rewind: Callable[[Any], None] = lambda sampling: None
+    ) -> Any:
         """Assign what the newest readable checkpoint holds, and return its `sampling`.
 
         Nothing is assigned unless all of the learner's variables fit. The optimizer's state is
@@ -225,6 +265,9 @@ class CheckpointStore:
         compare : {"training", "adaptation"}, optional
             Of which settings to warn that differ from those of the checkpoint: of all, or of those
             that adaptation depends on.
+        rewind : callable, optional
+            Is called with the checkpoint's `sampling`. What it raises goes on before anything is
+            assigned.
 
         Raises
         ------
@@ -251,17 +294,34 @@ class CheckpointStore:
                     f"{self._optimizer_name}. It starts afresh.",
                     stacklevel=3,
                 )
+        rewind(progress.get("sampling"))
         for variable, value in assignments:
             variable.assign(value)
         return progress.get("sampling")
 
     def _paths(self) -> list[str]:
-        """Return the checkpoints in the folder, newest first."""
-        state = tf.train.get_checkpoint_state(self._model_dir)
-        listed = [*state.all_model_checkpoint_paths, state.model_checkpoint_path] if state else []
-        found = sorted(Path(self._model_dir).glob("*.index"), key=lambda path: path.stat().st_mtime)
-        paths = [str(path.with_suffix("")) for path in found] + listed
-        return list(dict.fromkeys(os.path.abspath(path) for path in reversed(paths)))
+        """Return the checkpoints in the folder by their numbers, the newest first.
+
+        Those that the file ``checkpoint`` names are among them, so that it is told if their files
+        are gone; but it may be lost, and what it names of other folders is left alone.
+        """
+        names = {name for name in self._listed_names() or () if name == os.path.basename(name)}
+        paths = {Path(self._model_dir, name) for name in names | set(self._found_names())}
+        return [str(path) for path in sorted(paths, key=_age, reverse=True)]
+
+    def _found_names(self) -> list[str]:
+        """Return the names of the checkpoints of which there are files, the newest last."""
+        folder = Path(self._model_dir)
+        files = [*folder.glob("*.index"), *folder.glob("*.data-*-of-*")]
+        return [path.name for path in sorted({path.with_suffix("") for path in files}, key=_age)]
+
+    def _listed_names(self) -> list[str] | None:
+        """Return what the file ``checkpoint`` names, None where it is of no use."""
+        try:
+            text = Path(self._model_dir, "checkpoint").read_text(encoding="utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+        return re.findall(r'^all_model_checkpoint_paths: "(.*)"$', text, re.MULTILINE)
 
     def _read_newest(self) -> dict[str, Any]:
         """Return all values of the newest checkpoint that can be read whole."""
@@ -427,6 +487,27 @@ def _kind(value: Any) -> str:
     if value is None:
         return "absent"
     return f"{tf.as_dtype(value.dtype).name} {tuple(value.shape)}"
+
+
+def _age(path: Path) -> tuple[int, float]:
+    """Return what checkpoints are sorted by: their number, and the time for those without."""
+    index = Path(f"{path}.index")
+    return _number(path.name), index.stat().st_mtime if index.exists() else 0.0
+
+
+def _write_list(folder: str, names: Sequence[str]) -> None:
+    """Write the file by which TensorFlow knows a folder's checkpoints, the newest last."""
+    target = Path(folder, "checkpoint")
+    if not names:
+        target.unlink(missing_ok=True)
+        return
+    lines = [f'model_checkpoint_path: "{names[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    # Without a time the manager takes a checkpoint for one that is to be kept for ever.
+    lines += [f"all_model_checkpoint_timestamps: {time.time()}"] * len(names)
+    part = target.with_name("checkpoint.new")
+    part.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    part.replace(target)
 
 
 def _number(path: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -108,7 +109,10 @@ class LearnerSampler:
 
     def rewind(self, state: Any) -> None:
         """Give the learner back a state it had, where it keeps one."""
-        _set_state(self._model.learner, state)
+        if _is_position(state) and not _is_position(self.state):
+            _warn_of_another_way()
+        else:
+            _set_state(self._model.learner, state)
 
 
 class TaskSampler:
@@ -161,10 +165,14 @@ class TaskSampler:
 
     def rewind(self, state: Any) -> None:
         """Go back to where a sampler stood."""
-        if state is not None:
-            self._position = state["position"]
-            self._block = (None, ())
-            _set_state(self._model.learner, state["learner"])
+        if state is None:
+            return
+        if not _is_position(state):
+            _warn_of_another_way()
+            return
+        _set_state(self._model.learner, state["learner"])
+        self._position = state["position"]
+        self._block = (None, ())
 
     def _draw(self, number: int, tasks: int) -> tuple:
         """Return (support, query) of a block; the last one is kept."""
@@ -265,6 +273,19 @@ def _get_state(learner: Any) -> Any:
     """Return where a learner's sampling stands, if it can say."""
     get_state = getattr(learner, "get_state", None)
     return copy.deepcopy(get_state()) if get_state else None  # it may be a live object
+
+
+def _is_position(state: Any) -> bool:
+    """Whether a state is what `TaskSampler.state` gives."""
+    return isinstance(state, dict) and set(state) == {"position", "learner"}
+
+
+def _warn_of_another_way() -> None:
+    warnings.warn(
+        "The checkpoint's learner drew its tasks in another way, by `select_task` or by "
+        "`sample_tasks`. Where it stood is not restored; tasks are drawn as if nothing had been.",
+        stacklevel=6,
+    )
 
 
 def _set_state(learner: Any, state: Any) -> None:

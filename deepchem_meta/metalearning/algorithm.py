@@ -373,6 +373,7 @@ class MetaAlgorithm(TaskAlgorithm):
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
+        self._store.prepare()
         with EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
             self._queue = weakref.ref(queue)
             state = fitting.fit(
@@ -462,7 +463,8 @@ class MetaAlgorithm(TaskAlgorithm):
             As `restore`. The settings of this algorithm stay.
         """
         self._model.check_variables()
-        self._sampler.rewind(self._store.at(check_saved(path)).restore(compare="training"))
+        store = self._store.at(check_saved(path))
+        store.restore(compare="training", rewind=self._sampler.rewind)
 
     def save_weights(self, path: str | os.PathLike) -> None:
         """Write the learner's variables alone into one file.
@@ -903,7 +905,7 @@ class MetaAlgorithm(TaskAlgorithm):
     def _restore(self, compare: str) -> None:
         """Go back to the newest checkpoint, and tell which settings differ."""
         self._model.check_variables()
-        self._sampler.rewind(self._store.restore(compare=compare))
+        self._store.restore(compare=compare, rewind=self._sampler.rewind)
 
     def _sampling_state(self) -> Any:
         """Return where sampling stands; within `fit`, after the episodes that it has taken."""

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners import Quadratic
 
 from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.metalearning import MAML
 
 
 class Owner:
@@ -188,7 +190,127 @@ def test_bad_model_dir(tmp_path):
             open_model_dir(Owner(), bad)
     with pytest.raises(TypeError, match="must be a path or None"):
         open_model_dir(Owner(), 3)
-    if os.geteuid() != 0:
-        (tmp_path / "locked").mkdir(mode=0o500)
+    for name in ("run[1]", "run*", "what?", "back\\slash"):
+        with pytest.raises(ValueError, match=r"must not have any of the characters \* \? \[ and"):
+            open_model_dir(Owner(), tmp_path / name / "below")
+        assert not (tmp_path / name).exists()
+
+
+def test_saving_is_tried_before_training(tmp_path):
+    maml = MAML(Quadratic(), model_dir=tmp_path / "run", meta_batch_size=1)
+    (tmp_path / "run").rmdir()
+    (tmp_path / "run").write_text("")
+    before = maml.learner.v.numpy()
+    with pytest.raises(ValueError, match=r"must be a folder that can be written to.*Received"):
+        maml.fit(3)
+    np.testing.assert_array_equal(maml.learner.v.numpy(), before)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_only_be_read_is_restored_from(tmp_path):
+    one, variables = store(tmp_path)
+    fill(variables, 2.0)
+    one.save(5, None)
+    tmp_path.chmod(0o500)
+    try:
+        assert open_model_dir(Owner(), tmp_path) == str(tmp_path)
+        two, restored = store(tmp_path)
+        two.restore()
+        assert float(restored["listed"][0]) == 2.0
         with pytest.raises(ValueError, match="can be written to"):
-            open_model_dir(Owner(), tmp_path / "locked")
+            two.prepare()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff\xfe",
+        b"nonsense {",
+        b'model_checkpoint_path: "../victim/data"\nall_model_checkpoint_paths: "../victim/data"\n',
+        b'model_checkpoint_path: "ckpt-1"\nall_model_checkpoint_paths: "ckpt-1"\n',
+        None,
+    ],
+)
+def test_the_list_of_checkpoints_may_be_lost_or_hostile(tmp_path, text):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("data.index", "data.data-00000-of-00001"):
+        (victim / name).write_text("of somebody else")
+    folder = tmp_path / "run"
+    one, variables = store(folder)
+    for number in range(1, 4):
+        fill(variables, float(number))
+        one.save(5, number)
+    for number in range(1, 4):  # as after a copy that reversed the times
+        os.utime(folder / f"ckpt-{number}.index", (1e9 - number, 1e9 - number))
+    listed = folder / "checkpoint"
+    listed.unlink()
+    if text is not None:
+        listed.write_bytes(text)
+    two, restored = store(folder)
+    assert two.restore() == 3 and float(restored["listed"][0]) == 3.0
+    two.save(2, 4)
+    assert sorted(path.name for path in victim.iterdir()) == [
+        "data.data-00000-of-00001",
+        "data.index",
+    ]
+    assert sorted(path.name for path in folder.glob("*.index")) == ["ckpt-3.index", "ckpt-4.index"]
+    assert tf.train.get_checkpoint_state(str(folder)).model_checkpoint_path.endswith("ckpt-4")
+
+
+def test_the_same_folder_after_a_change_of_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, _ = store("run")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    one.save(5, None)
+    assert (tmp_path / "run" / "ckpt-1.index").exists()
+    assert not list((tmp_path / "other").iterdir())
+
+
+class Places(Quadratic):
+    """Has a place of its own, and no `sample_tasks`."""
+
+    place = 0
+
+    def get_state(self):
+        return {"place": self.place}
+
+    def set_state(self, state):
+        self.place = state["place"]
+
+
+class Many(Quadratic):
+    """Draws many tasks at once."""
+
+    def sample_tasks(self, n, rng):
+        batch = [np.tile(np.eye(3), (n, 1, 1)), rng.normal(size=(n, 3))]
+        return batch, batch
+
+
+@pytest.mark.parametrize(("first", "second"), [(Places, Many), (Many, Places)])
+def test_another_way_to_draw_tasks_is_told(tmp_path, first, second):
+    MAML(first(), model_dir=tmp_path, meta_batch_size=1).fit(3)
+    learner = second(seed=1)
+    maml = MAML(learner, model_dir=tmp_path, meta_batch_size=1)
+    with pytest.warns(UserWarning, match="drew its tasks in another way"):
+        maml.restore()
+    assert maml.step == 3
+    maml.fit(2)
+
+
+def test_what_a_learners_own_set_state_raises_changes_nothing(tmp_path):
+    class Picky(Places):
+        def set_state(self, state):
+            raise KeyError("elsewhere")
+
+    MAML(Places(), model_dir=tmp_path, meta_batch_size=1).fit(3)
+    maml = MAML(Picky(seed=1), model_dir=tmp_path, meta_batch_size=1)
+    before = maml.learner.v.numpy()
+    with pytest.raises(KeyError, match="elsewhere"):
+        maml.restore()
+    np.testing.assert_array_equal(maml.learner.v.numpy(), before)
+    assert maml.step == 0

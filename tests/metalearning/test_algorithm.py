@@ -164,7 +164,7 @@ def test_constructors_rate_wins_over_the_checkpoints(tmp_path):
     maml = MAML(Quadratic(), **FAST, optimizer=dc.models.optimizers.Adam(0.1), model_dir=tmp_path)
     maml.restore()
     assert float(maml._meta_optimizer.optimizer.learning_rate.numpy()) == pytest.approx(0.1)
-    assert int(maml._meta_optimizer.optimizer.iterations) == 2
+    assert int(maml._meta_optimizer.optimizer.iterations.numpy()) == 2
 
 
 @pytest.mark.parametrize(

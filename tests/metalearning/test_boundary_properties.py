@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from learners import in_float64
+from learners import as_keras_now, in_float64
 
 from deepchem_meta.metalearning import MAML, KerasLearner
 from deepchem_meta.tasks import pad_tasks
@@ -206,6 +206,7 @@ QUIET = {
 }
 
 
+@as_keras_now
 @settings(max_examples=8, **QUIET)
 @given(problems())
 def test_a_few_batches_of_any_form(problem):
@@ -213,6 +214,7 @@ def test_a_few_batches_of_any_form(problem):
 
 
 @pytest.mark.slow
+@as_keras_now
 @settings(max_examples=60, **QUIET)
 @given(problems())
 def test_many_batches_of_any_form(problem):
