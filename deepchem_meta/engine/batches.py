@@ -105,6 +105,11 @@ class BatchReader:
                 f"Arrays from {source} must be numeric. Received: array {index} of dtype "
                 f"{array.dtype} and shape {array.shape}.{_number_them(array)}"
             )
+        if not _is_known(array.dtype):
+            raise TypeError(
+                f"Arrays from {source} must have a dtype that TensorFlow has. "
+                f"Received: array {index} of dtype {array.dtype}"
+            )
         if array.size == 0:
             raise ValueError(
                 f"Arrays from {source} must not be empty. "
@@ -137,6 +142,16 @@ class BatchReader:
             wrapped = array.dtype.kind == "i" and not np.array_equal(array, converted)
             array = array if wrapped else converted
         return array
+
+
+@functools.cache
+def _is_known(dtype: np.dtype) -> bool:
+    """Whether TensorFlow has a dtype of NumPy's."""
+    try:
+        tf.as_dtype(dtype)
+    except TypeError:
+        return False
+    return True
 
 
 def structure_of(batch: Any) -> Any:

@@ -159,12 +159,38 @@ def _inner_loop(
             recompute,
             constraints,
         )
-        params, slots = (tf.recompute_grad(one) if recompute else one)(params, slots, rates)
+        params, slots = (_recomputed(one) if recompute else one)(params, slots, rates)
         if first_order is not True:
             check_second_derivatives()
         return step + 1, list(params), slots
 
     return take, (0, list(params), optimizer.start([params[index] for index in chosen]))
+
+
+def _recomputed(one: Callable) -> Callable:
+    """Return what `tf.recompute_grad` makes of a step, given its real numbers alone.
+
+    Integers have no gradient, which it takes for an error.
+    """
+
+    def call(params, slots, rates):
+        real = [index for index, value in enumerate(params) if value.dtype.is_floating]
+
+        def of_real_numbers(values, slots, rates):
+            whole = list(params)
+            for index, value in zip(real, values, strict=True):
+                whole[index] = value
+            after, slots = one(whole, slots, rates)
+            integers.update((i, value) for i, value in enumerate(after) if i not in real)
+            return [after[index] for index in real], slots
+
+        integers: dict[int, tf.Tensor] = {}
+        before = [params[index] for index in real]
+        values, slots = tf.recompute_grad(of_real_numbers)(before, slots, rates)
+        after = dict(zip(real, values, strict=True)) | integers
+        return [after[index] for index in range(len(params))], slots
+
+    return call
 
 
 def check_second_derivatives() -> None:
@@ -243,10 +269,11 @@ def _gradients(loss, step, params, sources, variables, chosen, symbolic):
     """
     behind = {place: variables[i] for place, i in enumerate(chosen) if variables[i] is not None}
     if symbolic:
+        before = list(params)  # beyond which lies the step before
         value, params = loss(list(params), step)
         _check_reads(value.graph, step, behind.values())
         handles = [variable.handle for variable in behind.values()] if type(step) is int else []
-        found = tf.gradients(value, [*sources, *handles], stop_gradients=sources)
+        found = tf.gradients(value, [*sources, *handles], stop_gradients=before)
         direct, captured = found[: len(chosen)], found[len(chosen) :]
     else:
         with tf.GradientTape() as tape:

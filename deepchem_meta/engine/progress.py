@@ -58,7 +58,7 @@ class Progress:
         self._done = 0
         self._epoch = epoch
         self._validate = validate
-        self._rows = np.zeros((epoch, len(LOGS)))
+        self._rows = np.zeros((min(epoch, steps), len(LOGS)))
         self._measures: list[dict[str, float]] = []
         self._last_logs: dict[str, float] = {}
         self._params = {"verbose": verbose, "epochs": -(-steps // epoch)}
@@ -182,6 +182,11 @@ def _listed(callbacks: Any) -> list:
     """Return callbacks as a list, or raise for one that has no meaning here."""
     flat = keras.tree.flatten(callbacks) if callbacks else []
     for callback in flat:
+        if not isinstance(callback, (keras.callbacks.Callback, keras.callbacks.CallbackList)):
+            raise TypeError(
+                "`callbacks` must be a list of keras.callbacks.Callback. "
+                f"Received: callbacks={callbacks!r}"
+            )
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             raise ValueError(
                 'BackupAndRestore saves a model alone. `fit(..., restore="auto")` goes on from '

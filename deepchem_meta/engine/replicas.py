@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-__all__ = ["check_share", "check_strategy"]
+__all__ = ["check_outside", "check_share", "check_strategy"]
 
 
 def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
@@ -15,9 +15,16 @@ def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
     Raises
     ------
     ValueError
-        If it is not the one in whose scope the learner's variables were made.
+        If it is not the one in whose scope the learner's variables were made, or one that sends
+        its variables to parameter servers.
     """
     here = tf.distribute.get_strategy()
+    if isinstance(here, tf.distribute.experimental.ParameterServerStrategy):
+        raise ValueError(
+            "A meta-step needs all of its variables at hand, on one machine or as copies on each: "
+            "use MirroredStrategy or MultiWorkerMirroredStrategy. "
+            f"Received: {type(here).__name__}"
+        )
     for variable in variables:
         there = getattr(variable, "distribute_strategy", None)
         replicated = there is not None and there.num_replicas_in_sync > 1
@@ -28,6 +35,16 @@ def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
                 f"{here!r}"
             )
     return here
+
+
+def check_outside(name: str) -> None:
+    """Raise RuntimeError if a method that starts meta-steps is called in a strategy's scope."""
+    if tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context():
+        raise RuntimeError(
+            f"`{name}` must be called outside of `strategy.scope()`; the algorithm knows the "
+            "strategy in whose scope it was made. Received: a call in the scope of a "
+            f"{type(tf.distribute.get_strategy()).__name__}"
+        )
 
 
 def check_share(name: str, tasks: int, strategy: tf.distribute.Strategy) -> None:

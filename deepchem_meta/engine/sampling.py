@@ -82,6 +82,7 @@ class LearnerSampler:
 
     def __init__(self, model: LearnerModel):
         self._model = model
+        self._tried = False
 
     @property
     def state(self) -> Any:
@@ -93,7 +94,14 @@ class LearnerSampler:
 
         Reads of the learner's variables show on a `tf.GradientTape`: a learner whose batches
         depend on them must not be asked for the batches of later steps.
+
+        Raises
+        ------
+        ValueError
+            If the learner assigns the variables that are learned. It is looked for in the first
+            call, before there are meta-steps that assign them meanwhile.
         """
+        before = None if self._tried else _contents(self._model)
         learner, read = self._model.learner, self._model.read
         support: list[tuple[np.ndarray, ...]] = []
         query: list[tuple[np.ndarray, ...]] = []
@@ -102,6 +110,12 @@ class LearnerSampler:
                 learner.select_task()
                 for batches in (support, query):  # copied, since a learner may use its arrays again
                     batches.append(tuple(map(np.array, read(learner.get_batch()))))
+        if before is not None and before != _contents(self._model):
+            raise ValueError(
+                "`select_task` and `get_batch` must not assign the learner's variables: all tasks "
+                "of a meta-step start from the same values. Received: variables that have changed"
+            )
+        self._tried = True
         watched = {id(variable) for variable in tape.watched_variables()}
         reads = any(id(variable) in watched for variable in self._model.variables)
         columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
@@ -273,6 +287,11 @@ def _get_state(learner: Any) -> Any:
     """Return where a learner's sampling stands, if it can say."""
     get_state = getattr(learner, "get_state", None)
     return copy.deepcopy(get_state()) if get_state else None  # it may be a live object
+
+
+def _contents(model: LearnerModel) -> list[bytes]:
+    """Return what the variables hold that are learned."""
+    return [tf.convert_to_tensor(v).numpy().tobytes() for v in model.learned_variables]
 
 
 def _is_position(state: Any) -> bool:

@@ -27,7 +27,7 @@ from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, Progress
-from deepchem_meta.engine.replicas import check_share, check_strategy
+from deepchem_meta.engine.replicas import check_outside, check_share, check_strategy
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import TracedOrEager
@@ -239,7 +239,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
     @meta_batch_size.setter
     def meta_batch_size(self, value: int) -> None:
-        check_count("meta_batch_size", value, minimum=1)
+        value = check_count("meta_batch_size", value, minimum=1)
         check_share("meta_batch_size", value, self._strategy)
         self._meta_batch_size = value
 
@@ -331,6 +331,8 @@ class MetaAlgorithm(TaskAlgorithm):
         ------
         TypeError, ValueError
             If an argument, the learner or one of its batches is not as described.
+        RuntimeError
+            If it is called in a `strategy.scope()`. The algorithm knows the one it was made in.
         FloatingPointError
             If a loss or gradient is not finite. The variables stay as the last finite meta-step
             left them, and nothing is saved.
@@ -340,6 +342,7 @@ class MetaAlgorithm(TaskAlgorithm):
         Whatever else interrupts it, Ctrl-C or an exception of a callback or of the learner, a
         checkpoint of the last meta-step taken is saved before the exception goes on.
         """
+        check_outside("fit")
         steps = check_count("steps", steps)
         check_option("restore", restore, (False, True, "auto"))
         whole_run = restore == "auto"
@@ -688,6 +691,7 @@ class MetaAlgorithm(TaskAlgorithm):
         FloatingPointError
             If the loss or its gradient is not finite; nothing is changed then.
         """
+        check_outside("train_on_batch")
         episodes = self._stacked(support, query)
         self._meta_optimizer.synchronize()
         rows = self._trainer().run(episodes, self.task_numbers(), 1)

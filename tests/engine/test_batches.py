@@ -162,3 +162,10 @@ def test_pandas_and_tensors():
     found = BatchReader(np.float32).read((frame, tf.constant([1, 2])))
     np.testing.assert_array_equal(found[0], [[1.0, 3.0], [2.0, 4.0]])
     np.testing.assert_array_equal(found[1], [1, 2])
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, [("a", "f4")]])
+def test_dtypes_that_tensorflow_has_not(dtype):
+    array = np.zeros(3, dtype)
+    with pytest.raises(TypeError, match="must have a dtype that TensorFlow has. Received: array 0"):
+        BatchReader("float32").read([array], "here")

@@ -180,3 +180,14 @@ def test_fit_returns_promptly_to_callbacks():
     maml.fit(3)
     maml.fit(60, callbacks=[Watch()])
     assert longest[0] < 5.0
+
+
+def test_a_long_epoch_takes_no_memory():
+    history = MAML(Quadratic(), **FAST).fit(3, verbose=0, steps_per_epoch=2**40)
+    assert len(history.history["loss"]) == 1
+
+
+@pytest.mark.parametrize("callbacks", [1, [keras.callbacks.Callback(), "early"], keras])
+def test_callbacks_that_are_none(callbacks):
+    with pytest.raises(TypeError, match="`callbacks` must be a list of keras.callbacks.Callback"):
+        MAML(Quadratic(), **FAST).fit(3, callbacks=callbacks)

@@ -45,3 +45,25 @@ def test_one_replica_is_no_different():
         found.append([variable.numpy() for variable in learner.variables])
     for one, other in zip(*found, strict=True):
         assert (one == other).all()
+
+
+def test_meta_steps_start_outside_of_a_scope():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        maml = MAML(Sine(), meta_batch_size=2, seed=0)
+        with pytest.raises(RuntimeError, match="`fit` must be called outside of `strategy.scope"):
+            maml.fit(2)
+        batch = episodes(maml.learner, 2)
+        with pytest.raises(RuntimeError, match="in the scope of a MirroredStrategy"):
+            maml.train_on_batch(*batch)
+    assert len(maml.fit(2, verbose=0).history["loss"]) == 1
+
+
+def test_parameter_servers_are_refused(monkeypatch):
+    class Servers(tf.distribute.experimental.ParameterServerStrategy):
+        def __init__(self):
+            pass
+
+    monkeypatch.setattr(tf.distribute, "get_strategy", Servers)
+    with pytest.raises(ValueError, match="use MirroredStrategy or Multi.* Received: Servers"):
+        check_strategy([])

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from learners import Function, ResumableSine, Sine, values
+from learners import Function, Quadratic, ResumableSine, Sine, values
 
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
@@ -215,3 +215,15 @@ def test_bad_tasks(sample_tasks, error, message):
     learner.sample_tasks = sample_tasks
     with pytest.raises(error, match=message):
         MAML(learner).fit(1)
+
+
+def test_a_learner_that_assigns_its_variables_is_refused():
+    """A fresh head for each task would be that of the last task for all of a meta-step."""
+
+    class Fresh(Quadratic):
+        def select_task(self):
+            super().select_task()
+            self.v.assign(self.rng.normal(size=3))
+
+    with pytest.raises(ValueError, match="must not assign the learner's variables"):
+        MAML(Fresh(), meta_batch_size=2).fit(3)

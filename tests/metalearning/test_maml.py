@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from learners import Function, Quadratic, Sine, episodes
 
-from deepchem_meta.metalearning import MAML
+from deepchem_meta.metalearning import MAML, KerasLearner
+from deepchem_meta.tasks import SinusoidTasks
 
 STEPS = [0, 1, 2, 5]
 
@@ -484,3 +485,37 @@ def test_faster_plans_that_are_wrong_or_fail_are_caught(monkeypatch):
         found = maml.meta_gradient(support, query)
         assert reason in maml.execution_plan.reason
         np.testing.assert_allclose(found.gradients[0], expected.gradients[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [3, 11])
+@pytest.mark.parametrize("kind", ["head", "frozen", "dropout"])
+def test_recomputed_steps_are_the_same(kind, steps):
+    """Without `recompute` is the oracle: with variables that do not adapt, and random numbers."""
+
+    def trained(recompute):
+        keras.utils.set_random_seed(0)
+        hidden = keras.layers.Dense(8, "tanh", dtype="float64", trainable=kind != "frozen")
+        dropout = [keras.layers.Dropout(0.5, dtype="float64")] if kind == "dropout" else []
+        head = keras.layers.Dense(1, dtype="float64", name="head")
+        model = keras.Sequential([hidden, *dropout, head])
+        learner = KerasLearner(
+            model, "mse", SinusoidTasks(shots=5), dropout_in_adaptation=kind == "dropout"
+        )
+        maml = MAML(
+            learner,
+            0.01,
+            optimization_steps=steps,
+            recompute=recompute,
+            adapt_variables="head" if kind == "head" else None,
+            meta_batch_size=2,
+            seed=0,
+        )
+        maml.fit(4, verbose=0)
+        return [variable.numpy() for variable in model.trainable_variables]
+
+    for mine, plain in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-7, atol=1e-12)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert type(MAML(Quadratic(), meta_batch_size=np.uint8(13)).meta_batch_size) is int
