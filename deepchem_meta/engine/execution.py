@@ -75,7 +75,7 @@ class TaskFunctions(NamedTuple):
     together : callable or None
         Does what `gradient` does for many tasks at once and returns the sums over them, of an
         algorithm that computes the same function of the variables for every task. Its arguments
-        have the task as first axis, but for ``numbers`` and ``scale``.
+        have the task as first axis, except for ``numbers`` and ``scale``.
 
     Notes
     -----

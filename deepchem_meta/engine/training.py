@@ -288,7 +288,7 @@ class MetaTrainer:
             nbytes=self._nbytes,
             ragged=layout.ragged,
         )
-        # What to fall back on: a loop without XLA, but for what the user asked.
+        # What to fall back on: a loop without XLA, except for what the user asked.
         vectorized, jit = self._task_execution == "vectorized", self._jit_compile is True
         plain = plan._replace(vectorized=vectorized, jit_compile=jit)
         if not plan.jit_compile and self._can_run_together(layout, numbers):

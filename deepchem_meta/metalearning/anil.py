@@ -37,7 +37,7 @@ class ANIL(_PartMAML):
         Which variables the head has, as `MAML` takes ``adapt_variables``. By default those of the
         last layer of a `KerasLearner`'s model that has trainable weights; other learners must say.
     **options
-        Those of `MAML`, but for ``adapt_variables``. Meta-gradients are summed over tasks, unless
+        Those of `MAML`, except ``adapt_variables``. Meta-gradients are summed over tasks, unless
         ``reduction="mean"``.
 
     References
@@ -64,7 +64,7 @@ class BOIL(_PartMAML):
     head : str or layer, or list of variables, layers and str, optional
         As in `ANIL`.
     **options
-        Those of `MAML`, but for ``adapt_variables``. Meta-gradients are summed over tasks, unless
+        Those of `MAML`, except ``adapt_variables``. Meta-gradients are summed over tasks, unless
         ``reduction="mean"``.
 
     References

@@ -41,7 +41,7 @@ class FineTuning(MAML):
     reduction : {"sum", "mean"}, default "mean"
         Of the gradients over tasks.
     **options
-        Those of `MAML`, but for ``first_order`` and ``recompute``.
+        Those of `MAML`, except for ``first_order`` and ``recompute``.
 
     Attributes
     ----------

@@ -50,7 +50,7 @@ class ImplicitMAML(MAML):
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options
-        Those of `MAML`, but for ``first_order`` and ``recompute``.
+        Those of `MAML`, except for ``first_order`` and ``recompute``.
 
     References
     ----------

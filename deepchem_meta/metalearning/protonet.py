@@ -144,7 +144,7 @@ class ProtoNet(EmbeddingAlgorithm):
     def head_layers(self, head: list[np.ndarray], features: Any) -> Any:
         """Return the logits in Keras' layers; see `EmbeddingAlgorithm.head_layers`.
 
-        Minus the squared distance is linear in the features but for their own square.
+        Minus the squared distance is linear in the features except for their own square.
         """
         centers = head[0]
         scale = float(self._temperature)

@@ -44,7 +44,7 @@ class Reptile(MAML):
     reduction : {"sum", "mean"}, default "mean"
         Of the differences over tasks.
     **options
-        Those of `MAML`, but for ``first_order`` and ``recompute``.
+        Those of `MAML`, except for ``first_order`` and ``recompute``.
 
     References
     ----------

@@ -291,7 +291,7 @@ class TaskAlgorithm:
         return [*self._model.settle(adapted[:count], support.arrays), *adapted[count:]]
 
     def _task_gradient(self, support, query, numbers, key, scale):
-        """Be `TaskFunctions.gradient`."""
+        """Return what `TaskFunctions.gradient` asks for."""
         batches = self._batches(support, query, key, training=True)
         return self.task_gradient(*batches, numbers, scale)
 

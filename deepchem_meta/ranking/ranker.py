@@ -57,9 +57,9 @@ class Ranking(NamedTuple):
     dissimilar : int
         How many resemble none of the measured compounds.
     columns : list of str
-        Those of the output, but for the last one, the rank.
+        Those of the output, except for the last one, the rank.
     best : list of list of str
-        The 50 best rows, but for their rank.
+        The 50 best rows, except for their rank.
     seconds : float
     """
 
@@ -240,7 +240,7 @@ def _add(
 
 
 def _new_columns(measured: Measured, taken: Sequence[str]) -> list[str]:
-    """Return the names of the columns that are added, but for the rank."""
+    """Return the names of the columns that are added, except for the rank."""
     classes = measured.task_type == "classification"
     names = ["probability"] if classes else ["value", "lower", "upper"]
     names += ["nearest", "similarity", "measured", "warning"]

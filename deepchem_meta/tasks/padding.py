@@ -83,7 +83,7 @@ def pad_rows(arrays: Sequence[np.ndarray], size: int) -> np.ndarray:
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
-            "Arrays of different tasks must have the same shape but for the number of examples. "
+            "Arrays of different tasks must have the same shape except for the number of examples. "
             f"Received: examples of shapes {sorted(shapes)}"
         )
     stacked = np.empty((len(arrays), size, *shapes.pop()), np.result_type(*arrays))
