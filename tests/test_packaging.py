@@ -1,6 +1,7 @@
 """What is shipped, and what importing it costs a user."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.metadata import Distribution
@@ -126,3 +127,9 @@ def test_forbidden_statements_are_found():
 )
 def test_no_assert_print_or_bare_except(path):
     assert list(_forbidden(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_the_engine_knows_nothing_of_what_stands_on_it():
+    for path in (ROOT / "deepchem_meta" / "engine").glob("*.py"):
+        found = re.findall(r"^\s*(?:from|import) deepchem_meta\.(\w+)", path.read_text(), re.M)
+        assert set(found) <= {"_checks", "engine"}, path.name

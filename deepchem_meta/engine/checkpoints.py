@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.evaluation.direction import smaller_is_better
+from deepchem_meta.engine.direction import smaller_is_better
 
 __all__ = ["Best", "CheckpointStore", "check_saved", "open_model_dir", "read_settings"]
 

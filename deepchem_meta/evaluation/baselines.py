@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepchem_meta._checks import check_count, check_score_names
-from deepchem_meta.evaluation.episodes import EpisodeChunks
+from deepchem_meta.engine.episodes import EpisodeChunks
 from deepchem_meta.evaluation.report import Evaluation
 from deepchem_meta.tasks.padding import flatten, map_structure
 from deepchem_meta.tasks.streams import as_source

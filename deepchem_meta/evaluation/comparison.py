@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from deepchem_meta.engine.direction import smaller_is_better
 from deepchem_meta.evaluation._tables import html_table, text_table, wrapped
-from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.evaluation.intervals import mean_and_interval
 from deepchem_meta.evaluation.report import Evaluation
 

@@ -21,6 +21,7 @@ from deepchem_meta.engine.checkpoints import (
     check_saved,
     open_model_dir,
 )
+from deepchem_meta.engine.episodes import EpisodeChunks
 from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
 from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
 from deepchem_meta.engine.model import LearnerModel
@@ -33,7 +34,6 @@ from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import TracedOrEager
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
-from deepchem_meta.evaluation.episodes import EpisodeChunks
 from deepchem_meta.metalearning._class_names import with_class_numbers
 from deepchem_meta.metalearning._settings import (
     constructor_arguments,

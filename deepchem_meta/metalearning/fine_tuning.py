@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_absent, check_count, check_positive
+from deepchem_meta.engine.direction import smaller_is_better
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.evaluation import Evaluation
-from deepchem_meta.evaluation.direction import smaller_is_better
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskObjective
 from deepchem_meta.models.optimizers import Adam

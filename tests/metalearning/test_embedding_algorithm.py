@@ -390,3 +390,42 @@ def test_the_selected_task_stays_selected(name):
     np.testing.assert_array_equal(learner.centers, centers)
     algorithm.predict_on_batch(learner.get_batch())
     np.testing.assert_array_equal(learner.centers, centers)
+
+
+@pytest.mark.parametrize("algorithm", [ProtoNet, MatchingNet, RidgeRegressionHead])
+def test_a_task_that_was_selected_stays(algorithm):
+    """Restoring the variables for a task must not put the learner back to an earlier one."""
+
+    class Numbered(metalearning.MetaLearner):
+        def __init__(self):
+            self.weight, self.task, self.put_back = tf.Variable(np.eye(3, dtype="float32")), 0, 0
+
+        @property
+        def variables(self):
+            return [self.weight]
+
+        def select_task(self):
+            self.task += 1
+
+        def get_batch(self):
+            y = np.tile([0, 1], 4)
+            x = np.random.default_rng(self.task).normal(size=(8, 3)) + 3 * y[:, None]
+            return [x.astype("float32"), y]
+
+        def compute_embedding(self, inputs, variables, training):
+            return inputs[0] @ variables[0], inputs[1]
+
+        def get_state(self):
+            return {"task": self.task}
+
+        def set_state(self, state):
+            self.task, self.put_back = state["task"], self.put_back + 1
+
+    learner = Numbered()
+    trained = algorithm(learner, ways=2, meta_batch_size=2)
+    trained.fit(4)
+    learner.select_task()
+    selected, learner.put_back = learner.task, 0
+    trained.train_on_current_task()
+    trained.predict_on_batch(learner.get_batch())
+    assert (learner.task, learner.put_back) == (selected, 0)

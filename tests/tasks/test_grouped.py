@@ -4,8 +4,8 @@ import warnings
 import numpy as np
 import pytest
 
+from deepchem_meta.engine.episodes import EpisodeChunks
 from deepchem_meta.evaluation import EstimatorBaseline
-from deepchem_meta.evaluation.episodes import EpisodeChunks
 from deepchem_meta.tasks import GroupedTasks, pad_tasks
 
 NAN = np.nan

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepchem_meta.evaluation.episodes import EpisodeChunks
+from deepchem_meta.engine.episodes import EpisodeChunks
 
 
 class Rows:

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from deepchem_meta.evaluation.direction import smaller_is_better
+from deepchem_meta.engine.direction import smaller_is_better
 
 
 @pytest.mark.parametrize(
