@@ -37,9 +37,18 @@ def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
     return here
 
 
-def check_outside(name: str) -> None:
-    """Raise RuntimeError if a method that starts meta-steps is called in a strategy's scope."""
-    if tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context():
+def check_outside(name: str, *, replicas: int = 1) -> None:
+    """Raise RuntimeError if a method is called in a strategy's scope.
+
+    Parameters
+    ----------
+    name : str
+        The method.
+    replicas : int, default 1
+        It may be called in the scope of a strategy that has fewer.
+    """
+    inside = tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context()
+    if inside and tf.distribute.get_strategy().num_replicas_in_sync >= replicas:
         raise RuntimeError(
             f"`{name}` must be called outside of `strategy.scope()`; the algorithm knows the "
             "strategy in whose scope it was made. Received: a call in the scope of a "

@@ -302,7 +302,7 @@ def _is_position(state: Any) -> bool:
 def _warn_of_another_way() -> None:
     warnings.warn(
         "The checkpoint's learner drew its tasks in another way, by `select_task` or by "
-        "`sample_tasks`. Where it stood is not restored; tasks are drawn as if nothing had been.",
+        "`sample_tasks`. Where it stood is not restored, and tasks are drawn from the beginning.",
         stacklevel=6,
     )
 

@@ -521,6 +521,7 @@ class MetaAlgorithm(TaskAlgorithm):
         ValueError
             If `restore` is true and there is no checkpoint.
         """
+        check_outside("train_on_current_task", replicas=2)
         steps = check_count("optimization_steps", optimization_steps)
         if restore:
             self._model.check_variables()
@@ -544,6 +545,7 @@ class MetaAlgorithm(TaskAlgorithm):
         outputs : list of tf.Tensor
             The model's outputs, computed with ``training=False``.
         """
+        check_outside("predict_on_batch", replicas=2)
         return self._predictor(self._model.read(inputs, "`inputs`"))
 
     def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
@@ -562,6 +564,7 @@ class MetaAlgorithm(TaskAlgorithm):
         -------
         AdaptedTask
         """
+        check_outside("adapt", replicas=2)
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
         names = None
@@ -617,6 +620,7 @@ class MetaAlgorithm(TaskAlgorithm):
         TypeError, ValueError
             If an argument is not as described.
         """
+        check_outside("evaluate", replicas=2)
         source = as_source(tasks)
         check_count("n_tasks", n_tasks, minimum=1)
         check_count("seed", seed)
@@ -662,7 +666,7 @@ class MetaAlgorithm(TaskAlgorithm):
         -------
         MetaGradient
         """
-        episodes = self._stacked(support, query)
+        episodes = self._stacked("meta_gradient", support, query)
         result = self._trainer().gradient(episodes, self.task_numbers())
         if not np.isfinite(result.logs[0, 0]):
             episodes.each(self._explain)
@@ -691,8 +695,7 @@ class MetaAlgorithm(TaskAlgorithm):
         FloatingPointError
             If the loss or its gradient is not finite; nothing is changed then.
         """
-        check_outside("train_on_batch")
-        episodes = self._stacked(support, query)
+        episodes = self._stacked("train_on_batch", support, query)
         self._meta_optimizer.synchronize()
         rows = self._trainer().run(episodes, self.task_numbers(), 1)
         return dict(zip(LOGS, rows[0].tolist(), strict=True))
@@ -802,8 +805,9 @@ class MetaAlgorithm(TaskAlgorithm):
 
         return validate
 
-    def _stacked(self, support: Any, query: Any) -> Episodes:
-        """Return given batches with a task axis as the episodes of one meta-step."""
+    def _stacked(self, name: str, support: Any, query: Any) -> Episodes:
+        """Return given batches with a task axis as the episodes of one meta-step, for a method."""
+        check_outside(name)
         self._model.check_variables()
         columns = [
             self._model.read(batch, name, stacked=True)

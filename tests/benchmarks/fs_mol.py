@@ -343,7 +343,15 @@ def train(arguments):
     labels = read(data / "train.csv.gz", featurizer, out / "cache", balanced=False)
     options = {"value": "log_value", "task_type": "regression"}
     values = read(data / "train.csv.gz", MorganCounts(), out / "cache", **options)
-    print(f"read in {time.perf_counter() - started:.0f} s: {labels.x.shape}")
+    names = np.random.default_rng(0).permutation(labels.names)
+    chosen = set(names[: round(arguments.assays * len(names))])
+    labels, values = (
+        tasks.split([name for name in tasks.names if name in chosen])[1]
+        if arguments.assays < 1
+        else tasks
+        for tasks in (labels, values)
+    )
+    print(f"read in {time.perf_counter() - started:.0f} s: {labels}, {values}")
     encoders = []
     for number, net in enumerate(NETS[: arguments.nets]):
         path = out / f"net-{number}.npz"
@@ -453,6 +461,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", default="valid", choices=("valid", "test"))
     parser.add_argument("--encoder", type=Path, help="by default the package's")
     parser.add_argument("--nets", type=int, default=len(NETS))
+    parser.add_argument("--assays", type=float, default=1.0, help="share of them to train on")
     parser.add_argument("--shots", type=int, nargs="+", default=SHOTS)
     parser.add_argument("--fingerprints", action="store_true", help="without descriptors")
     parser.add_argument("--methods", nargs="+", help="some of the methods, such as process")

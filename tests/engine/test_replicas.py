@@ -59,6 +59,25 @@ def test_meta_steps_start_outside_of_a_scope():
     assert len(maml.fit(2, verbose=0).history["loss"]) == 1
 
 
+def test_adaptation_outside_of_the_scope_of_several_replicas(monkeypatch):
+    class Inside:
+        num_replicas_in_sync = 2
+
+    maml = MAML(Sine(), meta_batch_size=2, seed=0)
+    monkeypatch.setattr(tf.distribute, "has_strategy", lambda: True)
+    monkeypatch.setattr(tf.distribute, "get_strategy", Inside)
+    maml.learner.select_task()
+    batch = maml.learner.get_batch
+    for name, call in {
+        "adapt": lambda: maml.adapt(batch()),
+        "evaluate": lambda: maml.evaluate(maml.learner),
+        "predict_on_batch": lambda: maml.predict_on_batch(batch()),
+        "train_on_current_task": lambda: maml.train_on_current_task(),
+    }.items():
+        with pytest.raises(RuntimeError, match=f"`{name}` must be called outside of"):
+            call()
+
+
 def test_parameter_servers_are_refused(monkeypatch):
     class Servers(tf.distribute.experimental.ParameterServerStrategy):
         def __init__(self):
