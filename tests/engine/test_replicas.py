@@ -64,7 +64,8 @@ def test_adaptation_outside_of_the_scope_of_several_replicas(monkeypatch):
         num_replicas_in_sync = 2
 
     maml = MAML(Sine(), meta_batch_size=2, seed=0)
-    monkeypatch.setattr(tf.distribute, "has_strategy", lambda: True)
+    for name in ("has_strategy", "in_cross_replica_context"):
+        monkeypatch.setattr(tf.distribute, name, lambda: True)
     monkeypatch.setattr(tf.distribute, "get_strategy", Inside)
     maml.learner.select_task()
     batch = maml.learner.get_batch
