@@ -243,7 +243,15 @@ class AssayEncoder:
             return cls(featurizer, nets, head["about"], head["heads"])
         except (FileNotFoundError, _OtherFormatError):
             raise
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, OSError) as error:
+        except (
+            zipfile.BadZipFile,
+            LookupError,
+            AttributeError,
+            ValueError,
+            TypeError,
+            EOFError,
+            OSError,
+        ) as error:
             raise ValueError(
                 f"`path` must be a file that `AssayEncoder.save` has written. Received: {path}; "
                 f"{str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}"
