@@ -110,6 +110,11 @@ class CheckpointStore:
         Returns the algorithm's settings, as plain data.
     differences : callable
         ``(settings there, settings here, training) -> list of str``: what differs, in words.
+
+    Attributes
+    ----------
+    model_dir : str
+        The folder, as a whole path.
     """
 
     def __init__(
@@ -124,7 +129,7 @@ class CheckpointStore:
         settings: Callable[[], dict[str, Any]] = dict,
         differences: Callable[[Any, Any, bool], list[str]] = lambda there, here, training: [],
     ):
-        self._model_dir = os.path.abspath(model_dir)  # the same after a change of directory
+        self.model_dir = os.path.abspath(model_dir)  # the same after a change of directory
         self._optimizer_name = optimizer_name
         self._settings = settings
         self._differences = differences
@@ -209,7 +214,7 @@ class CheckpointStore:
         self.prepare()
         number = max([0, *(_number(path) for path in self._paths())]) + 1
         manager = tf.train.CheckpointManager(
-            self._checkpoint, self._model_dir, max_to_keep, checkpoint_name=name
+            self._checkpoint, self.model_dir, max_to_keep, checkpoint_name=name
         )
         return manager.save(checkpoint_number=number)
 
@@ -225,16 +230,16 @@ class CheckpointStore:
             If the folder cannot be written to.
         """
         try:
-            os.makedirs(self._model_dir, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._model_dir):
+            os.makedirs(self.model_dir, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.model_dir):
                 pass
             names = self._found_names()
             if names != self._listed_names():
-                _write_list(self._model_dir, names)
+                _write_list(self.model_dir, names)
         except OSError as error:
             raise ValueError(
                 "`model_dir` must be a folder that can be written to. "
-                f"Received: {self._model_dir!r} ({error})"
+                f"Received: {self.model_dir!r} ({error})"
             ) from error
 
     @property
@@ -306,19 +311,19 @@ class CheckpointStore:
         are gone; but it may be lost, and what it names of other folders is left alone.
         """
         names = {name for name in self._listed_names() or () if name == os.path.basename(name)}
-        paths = {Path(self._model_dir, name) for name in names | set(self._found_names())}
+        paths = {Path(self.model_dir, name) for name in names | set(self._found_names())}
         return [str(path) for path in sorted(paths, key=_age, reverse=True)]
 
     def _found_names(self) -> list[str]:
         """Return the names of the checkpoints of which there are files, the newest last."""
-        folder = Path(self._model_dir)
+        folder = Path(self.model_dir)
         files = [*folder.glob("*.index"), *folder.glob("*.data-*-of-*")]
         return [path.name for path in sorted({path.with_suffix("") for path in files}, key=_age)]
 
     def _listed_names(self) -> list[str] | None:
         """Return what the file ``checkpoint`` names, None where it is of no use."""
         try:
-            text = Path(self._model_dir, "checkpoint").read_text(encoding="utf-8")
+            text = Path(self.model_dir, "checkpoint").read_text(encoding="utf-8")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
         return re.findall(r'^all_model_checkpoint_paths: "(.*)"$', text, re.MULTILINE)
@@ -327,7 +332,7 @@ class CheckpointStore:
         """Return all values of the newest checkpoint that can be read whole."""
         paths = self._paths()
         if not paths:
-            raise ValueError(f"No checkpoint found in `model_dir`. Received: {self._model_dir!r}")
+            raise ValueError(f"No checkpoint found in `model_dir`. Received: {self.model_dir!r}")
         for path in paths:
             try:
                 reader = tf.train.load_checkpoint(path)
@@ -342,7 +347,7 @@ class CheckpointStore:
                 return values
         raise ValueError(
             f"None of the {len(paths)} checkpoints in `model_dir` can be read. "
-            f"Received: {self._model_dir!r}"
+            f"Received: {self.model_dir!r}"
         )
 
     def _entries(self, part: str) -> dict[str, tf.Variable]:

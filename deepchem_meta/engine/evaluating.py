@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_score_names
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.execution import TASKS_AT_ONCE
+from deepchem_meta.engine.execution import TASKS_AT_ONCE, task_keys
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.planning import choose_plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
@@ -53,9 +53,7 @@ class OverManyTasks:
         self._model = model
         self._compiled: dict[Any, Callable] = {}
 
-    def __call__(
-        self, support: tuple, query: tuple, numbers: dict[str, float], keys: np.ndarray
-    ) -> Any:
+    def __call__(self, support: tuple, query: tuple, numbers: dict[str, float], keys: Any) -> Any:
         """Return the results, with the task as first axis, as NumPy arrays.
 
         Parameters
@@ -163,9 +161,8 @@ def score_tasks(
     for *batches, count in episodes:
         support, query = (model.read(batch, "`tasks`", stacked=True) for batch in batches)
         size = len(support[0])
-        keys = np.zeros((size, 3), np.int64)
-        keys[:, 0] = episodes.seed
-        keys[:, 2] = len(parts) * size + np.arange(size)
+        seed, step = tf.constant(episodes.seed, tf.int64), tf.constant(0, tf.int64)
+        keys = task_keys(seed, step, size, first=len(parts) * size)
         values, outputs = over_tasks(support, query, numbers, keys)
         for task in np.flatnonzero(~np.isfinite(values["loss"]).all(axis=1)):
             explain([array[task] for array in support], [array[task] for array in query])

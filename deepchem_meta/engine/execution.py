@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from deepchem_meta._checks import check_count, check_option
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.state import ModelState
@@ -16,11 +17,15 @@ from deepchem_meta.engine.state import ModelState
 __all__ = [
     "LOGS",
     "TASKS_AT_ONCE",
+    "CallShape",
+    "Execution",
     "MetaStep",
+    "Moves",
     "OverTasks",
     "Plan",
     "StepResult",
     "TaskFunctions",
+    "TaskSums",
     "task_keys",
 ]
 
@@ -57,6 +62,44 @@ class Plan(NamedTuple):
     together: bool = False
 
 
+class Execution(NamedTuple):
+    """How an algorithm's meta-steps are to run, as its constructor was told.
+
+    Attributes
+    ----------
+    task_execution : {"auto", "vectorized", "looped"}, default "auto"
+        Whether the tasks run all at once or one after the other.
+    jit_compile : bool or "auto", default "auto"
+        Whether to compile with XLA.
+    reduction : {"sum", "mean"}, default "sum"
+        Of the meta-gradients over tasks.
+    task_batch_size : int, optional
+        How many tasks at most run at once.
+    strategy : tf.distribute.Strategy, optional
+        Over whose replicas the tasks are spread; by default there is one.
+    """
+
+    task_execution: str = "auto"
+    jit_compile: bool | str = "auto"
+    reduction: str = "sum"
+    task_batch_size: int | None = None
+    strategy: tf.distribute.Strategy | None = None
+
+    def check(self) -> Execution:
+        """Return it, or raise TypeError or ValueError for what is not as described."""
+        check_option("task_execution", self.task_execution, ("auto", "vectorized", "looped"))
+        check_option("jit_compile", self.jit_compile, ("auto", True, False))
+        check_option("reduction", self.reduction, ("sum", "mean"))
+        if self.task_batch_size is not None:
+            check_count("task_batch_size", self.task_batch_size, minimum=1)
+        return self
+
+    @property
+    def replicas(self) -> int:
+        """Over how many replicas the tasks are spread."""
+        return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
+
+
 class TaskFunctions(NamedTuple):
     """What an algorithm does with one task, as pure functions of its data.
 
@@ -87,6 +130,70 @@ class TaskFunctions(NamedTuple):
     measure: Callable
     explain: Callable[[Sequence, Sequence], None] = lambda support, query: None
     together: Callable | None = None
+
+
+class TaskSums(NamedTuple):
+    """What is summed over the tasks of a meta-step.
+
+    Attributes
+    ----------
+    one : callable
+        ``(support, query, numbers, key, scale) -> (loss, gradients, state)`` of one task, in the
+        dtypes in which they are summed: zeros for None, of the state `ModelState.summands`.
+    together : callable or None
+        The same for many tasks at once, summed over them already.
+    """
+
+    one: Callable
+    together: Callable | None
+
+
+class Moves(NamedTuple):
+    """What a meta-step moves.
+
+    Attributes
+    ----------
+    variables : list of tf.Variable
+        The meta-learned variables.
+    reached : list of bool
+        Which of them the query loss depends on; the others stay as they are.
+    optimizer : MetaOptimizer
+        Moves them.
+    state : ModelState
+        What the model changes itself.
+    """
+
+    variables: Sequence[tf.Variable]
+    reached: Sequence[bool]
+    optimizer: MetaOptimizer
+    state: ModelState
+
+    def zeros(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Return the sums of gradients and of state over no tasks."""
+        gradients = [tf.zeros(v.shape, accumulation_dtype(v)) for v in self.variables]
+        return gradients, self.state.zeros()
+
+    def apply(self, gradients: Sequence[tf.Tensor], state: Sequence[tf.Tensor], tasks: int) -> None:
+        """Move everything, by gradients and by sums of state over so many tasks."""
+        self.state.assign(state, tasks)
+        reached = zip(gradients, self.reached, strict=True)
+        self.optimizer.apply([gradient if reach else None for gradient, reach in reached])
+
+
+class CallShape(NamedTuple):
+    """For what data a call of `MetaStep` has room.
+
+    Attributes
+    ----------
+    layout : Layout
+        How the data of an episode lie.
+    tasks, capacity : int
+        Tasks a meta-step; meta-steps at most.
+    """
+
+    layout: Layout
+    tasks: int
+    capacity: int
 
 
 class StepResult(NamedTuple):
@@ -123,65 +230,43 @@ class MetaStep:
 
     Parameters
     ----------
-    functions : TaskFunctions
-        What the algorithm does with one task.
-    variables : list of tf.Variable
-        The meta-learned variables.
-    reached : list of bool
-        Which of them the query loss depends on; the others stay as they are.
-    optimizer : MetaOptimizer
-        Moves them.
-    state : ModelState
-        What the model changes itself.
-    seed : tf.Variable
-        An int64 scalar, for random numbers.
-    layout : Layout
-        How the data of an episode lie.
-    tasks, capacity : int
-        Tasks a meta-step; meta-steps for which a call has room.
-    numbers : list of str
-        The names of the algorithm's numbers that may change between calls.
+    sums : TaskSums
+        What is summed over tasks.
+    moves : Moves
+        What is moved by it.
+    shape : CallShape
+        For what data there is room.
     plan : Plan
         How to run the tasks.
-    reduction : {"sum", "mean"}
-        Over tasks.
-    task_batch_size : int, optional
-        How many tasks at most run at once.
-    strategy : tf.distribute.Strategy
-        Over whose replicas the tasks are spread, as many on each.
+    execution : Execution
+        How the sums are reduced, and over whose replicas the tasks are spread, as many on each.
+    seed : tf.Variable
+        An int64 scalar, for random numbers.
+    numbers : list of str
+        The names of the algorithm's numbers that may change between calls.
     """
 
     def __init__(
         self,
-        functions: TaskFunctions,
-        variables: Sequence[tf.Variable],
-        reached: Sequence[bool],
-        optimizer: MetaOptimizer,
-        *,
-        state: ModelState,
-        seed: tf.Variable,
-        layout: Layout,
-        tasks: int,
-        capacity: int,
-        numbers: Sequence[str],
+        sums: TaskSums,
+        moves: Moves,
+        shape: CallShape,
         plan: Plan,
-        reduction: str,
-        task_batch_size: int | None = None,
-        strategy: tf.distribute.Strategy,
+        execution: Execution,
+        *,
+        seed: tf.Variable,
+        numbers: Sequence[str],
     ):
-        self.capacity = capacity
+        self.shape = shape
         self.plan = plan
-        self._functions = functions
-        self._zeros = [(v.shape, accumulation_dtype(v)) for v in variables]
-        self._reached = list(reached)
-        self._optimizer = optimizer
-        self._state = state
+        self._task_sums = sums.together if plan.together else sums.one
+        self._moves = moves
+        self._execution = execution
         self._seed = seed
-        self._strategy = strategy
-        self._tasks = tasks
-        replicas = strategy.num_replicas_in_sync
-        self._over_tasks = OverTasks(layout, tasks, plan, task_batch_size, tasks // replicas)
-        self._weight = 1.0 if reduction == "sum" else 1.0 / tasks
+        tasks, replicas = shape.tasks, execution.replicas
+        at_once = execution.task_batch_size
+        self._over_tasks = OverTasks(shape.layout, tasks, plan, at_once, tasks // replicas)
+        self._weight = 1.0 if execution.reduction == "sum" else 1.0 / tasks
         # A concrete function takes its data without a second look, and is never traced again.
         # XLA compiles what one replica does; with a single one that is the whole function.
         whole, part = (plan.jit_compile, None) if replicas == 1 else (None, plan.jit_compile)
@@ -189,7 +274,7 @@ class MetaStep:
         self._function = tf.function(
             self._run, autograph=False, jit_compile=whole
         ).get_concrete_function(
-            self._over_tasks.specs(capacity),
+            self._over_tasks.specs(shape.capacity),
             tf.TensorSpec((), tf.int32),
             tf.TensorSpec((), tf.bool),
             {name: tf.TensorSpec((), tf.float64) for name in numbers},
@@ -225,43 +310,42 @@ class MetaStep:
             logs = tf.tensor_scatter_nd_update(logs, [[step]], [row])
             return step + 1, finite, logs, gradients, state
 
-        logs = tf.zeros((self.capacity, len(LOGS)), tf.float64)
-        gradients = [tf.zeros(*zero) for zero in self._zeros]
-        return tf.while_loop(proceed, take, (0, True, logs, gradients, self._state.zeros()))
+        logs = tf.zeros((self.shape.capacity, len(LOGS)), tf.float64)
+        return tf.while_loop(proceed, take, (0, True, logs, *self._moves.zeros()))
 
     def _step(self, data, step, numbers):
         """Return the logs of one meta-step, its gradients and state, and if all is finite."""
-        scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
+        optimizer = self._moves.optimizer
+        scale = tf.cast(optimizer.loss_scale(), tf.float64)
         loss, gradients, state = self._over_replicas(data, step, numbers, scale)
         gradients = [gradient * tf.constant(self._weight, gradient.dtype) for gradient in gradients]
         norm = tf.cast(_global_norm(gradients), tf.float64) / scale
         finite = tf.math.is_finite(loss)
-        if not self._optimizer.skips_nonfinite:
+        if not optimizer.skips_nonfinite:
             finite &= tf.math.is_finite(norm)
-        return tf.stack([loss / self._tasks, norm]), gradients, state, finite
+        return tf.stack([loss / self.shape.tasks, norm]), gradients, state, finite
 
     def _over_replicas(self, *args):
         """Return what `_sum_tasks` gives, summed over replicas."""
-        if self._strategy.num_replicas_in_sync == 1:
+        strategy = self._execution.strategy
+        if self._execution.replicas == 1:
             return self._sum_tasks(0, *args)
 
         def on_replica():
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             return self._sums(tf.cast(replica, tf.int32), *args)
 
-        parts = self._strategy.run(on_replica)
+        parts = strategy.run(on_replica)
         return tf.nest.map_structure(
-            lambda part: self._strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None), parts
+            lambda part: strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None), parts
         )
 
     def _sum_tasks(self, replica, data, step, numbers, scale):
         """Return the loss, gradients and state summed over a replica's tasks."""
-        keys = task_keys(self._seed, self._optimizer.step, self._tasks)
-        zeros = [tf.zeros(*zero) for zero in self._zeros]
-        function = self._functions.together if self.plan.together else self._functions.gradient
+        keys = task_keys(self._seed, self._moves.optimizer.step, self.shape.tasks)
         return self._over_tasks(
-            lambda *task: function(*task[:2], numbers, task[2], scale),
-            (tf.zeros((), tf.float64), zeros, self._state.zeros()),
+            lambda *task: self._task_sums(*task[:2], numbers, task[2], scale),
+            (tf.zeros((), tf.float64), *self._moves.zeros()),
             data,
             step,
             keys,
@@ -269,9 +353,7 @@ class MetaStep:
         )
 
     def _apply(self, gradients, state):
-        self._state.assign(state, self._tasks)
-        reached = zip(gradients, self._reached, strict=True)
-        self._optimizer.apply([gradient if reach else None for gradient, reach in reached])
+        self._moves.apply(gradients, state, self.shape.tasks)
         return True
 
 
@@ -393,20 +475,22 @@ class OverTasks:
         )
 
 
-def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int) -> tf.Tensor:
+def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int, first: int = 0) -> tf.Tensor:
     """Return the key of each task of a meta-step: the seed, the step and the task's number.
 
     Parameters
     ----------
     seed, step : int64 scalar
     tasks : int
+    first : int, default 0
+        The number of the first task.
 
     Returns
     -------
     int64 tensor of shape (tasks, 3)
     """
     same = tf.repeat([[seed, step]], tasks, axis=0)
-    return tf.concat([same, tf.range(tasks, dtype=tf.int64)[:, tf.newaxis]], axis=1)
+    return tf.concat([same, tf.range(first, first + tasks, dtype=tf.int64)[:, tf.newaxis]], axis=1)
 
 
 def _slice(tensor, first, count):

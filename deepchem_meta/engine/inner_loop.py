@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
 from deepchem_meta.engine.optimizer import accumulation_dtype
 
-__all__ = ["check_second_derivatives", "descend", "descend_path", "no_second_derivative"]
+__all__ = ["InnerLoop", "check_second_derivatives", "no_second_derivative"]
 
 Loss = Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]]
 
@@ -20,46 +21,24 @@ Loss = Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]]
 _MOST_UNROLLED = 10
 
 
-def descend(
-    loss: Loss,
-    params: Sequence[tf.Tensor],
-    variables: Sequence[tf.Variable | None],
-    *,
-    adapts: Sequence[bool],
-    rate: Callable[[int, int], tf.Tensor],
-    steps: int,
-    optimizer: InnerOptimizer = GradientDescent(),  # noqa: B008 - it holds no state
-    clipnorm: float | None = None,
-    first_order: bool | tf.Tensor = False,
-    recompute: bool = False,
-    constraints: Mapping[int, Callable] = MappingProxyType({}),
-) -> list[tf.Tensor]:
-    r"""Take `steps` steps of adaptation from `params`.
+class InnerLoop(NamedTuple):
+    r"""Steps of adaptation, each of which can be differentiated.
 
     .. math:: \theta_{k+1} = \theta_k - \alpha_k d(\nabla_{\theta} L(\theta_k))
 
-    Every operation can be differentiated, so a tape outside sees the whole path from the first
-    values to the last.
+    A tape outside sees the whole path from the first values to the last.
 
-    Parameters
+    Attributes
     ----------
-    loss : callable
-        ``(values, step) -> (loss, values)``: the loss as a function of the list of values and of
-        the number of the step, and the values with the model's state (moving averages) as the
-        step leaves it. The number is an int or, of more than 10 steps, an int32 scalar.
-    params : list of tf.Tensor
-        The values to start from.
     variables : list of tf.Variable or None
-        The variables behind `params`; None behind a value that has none. What `loss` reads of them
-        directly, rather than from its argument, is held at its meta-learned value in every step and
-        counts in the gradient.
+        The variables behind the values that adapt; None behind a value that has none. What a loss
+        reads of them directly, rather than from its argument, is held at its meta-learned value in
+        every step and counts in the gradient.
     adapts : list of bool
-        Which of `params` the steps change.
+        Which of the values the steps change.
     rate : callable
-        ``(step, index) -> tensor``: the learning rate of a step for one of `params`, a scalar or
+        ``(step, index) -> tensor``: the learning rate of a step for one of the values, a scalar or
         of its shape; it is cast to the value's dtype.
-    steps : int
-        The number of steps; with 0 `params` come back as they are.
     optimizer : InnerOptimizer, default GradientDescent()
         The rule :math:`d`.
     clipnorm : float, optional
@@ -70,101 +49,127 @@ def descend(
         Keep only the values between steps for the meta-gradient, and compute the rest of a step
         again: less memory, more time, the same numbers to rounding. Needs a traced function.
     constraints : dict of int to callable, default none
-        What a step's new value goes through, by the place among `params`: a Keras constraint, say.
-
-    Returns
-    -------
-    list of tf.Tensor
-        The values after the last step.
+        What a step's new value goes through, by its place: a Keras constraint, say.
 
     References
     ----------
     Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
     ICML 2017, https://arxiv.org/abs/1703.03400
     """
-    take, state = _inner_loop(
-        loss,
-        params,
-        variables,
-        adapts,
-        rate,
-        optimizer,
-        clipnorm,
-        first_order,
-        recompute,
-        constraints,
-    )
-    if steps <= _MOST_UNROLLED:
+
+    variables: Sequence[tf.Variable | None]
+    adapts: Sequence[bool]
+    rate: Callable[[int, int], tf.Tensor]
+    optimizer: InnerOptimizer = GradientDescent()
+    clipnorm: float | None = None
+    first_order: bool | tf.Tensor = False
+    recompute: bool = False
+    constraints: Mapping[int, Callable] = MappingProxyType({})
+
+    def run(self, loss: Loss, values: Sequence[tf.Tensor], steps: int) -> list[tf.Tensor]:
+        """Return the values after some steps.
+
+        Parameters
+        ----------
+        loss : callable
+            ``(values, step) -> (loss, values)``: the loss as a function of the list of values and
+            of the number of the step, and the values with the model's state (moving averages) as
+            the step leaves it. The number is an int or, of more than 10 steps, an int32 scalar.
+        values : list of tf.Tensor
+            The values to start from, one for each of `variables`.
+        steps : int
+            The number of steps; with 0 the values come back as they are.
+        """
+        if steps <= _MOST_UNROLLED:
+            return self.path(loss, values, steps)[-1]
+        return tf.while_loop(
+            lambda step, *_: step < steps,
+            lambda *state: self._step(loss, *state),
+            self._start(values),
+            maximum_iterations=steps,
+        )[1]
+
+    def path(self, loss: Loss, values: Sequence[tf.Tensor], steps: int) -> list[list[tf.Tensor]]:
+        """Return the values before the first step and after each, which are unrolled.
+
+        Parameters are those of `run`.
+        """
+        state = self._start(values)
+        path = [state[1]]
         for _ in range(steps):
-            state = take(*state)
-    else:
-        state = tf.while_loop(lambda step, *_: step < steps, take, state, maximum_iterations=steps)
-    return state[1]
+            state = self._step(loss, *state)
+            path.append(state[1])
+        return path
 
+    def _start(self, values):
+        """Return the number of the first step, the values and the optimizer's slots before it."""
+        slots = self.optimizer.start([values[index] for index in self._places])
+        return 0, list(values), slots
 
-def descend_path(
-    loss: Loss,
-    params: Sequence[tf.Tensor],
-    variables: Sequence[tf.Variable | None],
-    *,
-    adapts: Sequence[bool],
-    rate: Callable[[int, int], tf.Tensor],
-    steps: int,
-    optimizer: InnerOptimizer = GradientDescent(),  # noqa: B008 - it holds no state
-    clipnorm: float | None = None,
-    first_order: bool | tf.Tensor = False,
-    recompute: bool = False,
-    constraints: Mapping[int, Callable] = MappingProxyType({}),
-) -> list[list[tf.Tensor]]:
-    """Return the values before the first step and after each; see `descend`.
+    @property
+    def _places(self):
+        return [index for index, adapts in enumerate(self.adapts) if adapts]
 
-    Parameters are those of `descend`. The steps are always unrolled.
-    """
-    take, state = _inner_loop(
-        loss,
-        params,
-        variables,
-        adapts,
-        rate,
-        optimizer,
-        clipnorm,
-        first_order,
-        recompute,
-        constraints,
-    )
-    path = [state[1]]
-    for _ in range(steps):
-        state = take(*state)
-        path.append(state[1])
-    return path
-
-
-def _inner_loop(
-    loss, params, variables, adapts, rate, optimizer, clipnorm, first_order, recompute, constraints
-):
-    """Return a step as a function of (number, values, slots), and these before the first."""
-    chosen = [index for index, adapt in enumerate(adapts) if adapt]
-
-    def take(step, params, slots):
-        rates = [tf.cast(rate(step, index), params[index].dtype) for index in chosen]
-        one = functools.partial(
-            _take,
-            loss,
-            step,
-            variables,
-            chosen,
-            optimizer,
-            clipnorm,
-            first_order,
-            recompute,
-            constraints,
-        )
-        params, slots = (_recomputed(one) if recompute else one)(params, slots, rates)
-        if first_order is not True:
+    def _step(self, loss, step, values, slots):
+        """Return the number, values and slots after a step."""
+        rates = [tf.cast(self.rate(step, index), values[index].dtype) for index in self._places]
+        one = functools.partial(self._move, loss, step)
+        values, slots = (_recomputed(one) if self.recompute else one)(values, slots, rates)
+        if self.first_order is not True:
             check_second_derivatives()
-        return step + 1, list(params), slots
+        return step + 1, list(values), slots
 
-    return take, (0, list(params), optimizer.start([params[index] for index in chosen]))
+    def _move(self, loss, step, values, slots, rates):
+        """Return the values and slots after a step at given rates."""
+        sources = [values[index] for index in self._places]
+        gradients, values = self._gradients(loss, step, values, sources)
+        if self.first_order is not False:
+            gradients = [self._constant(gradient) for gradient in gradients]
+        if self.clipnorm is not None:
+            gradients = _clip(gradients, self.clipnorm)
+        directions, slots = self.optimizer.direction(gradients, slots, step)
+        moves = zip(self._places, sources, rates, directions, strict=True)
+        for index, source, rate, direction in moves:
+            value = source - rate * direction
+            constraint = self.constraints.get(index)
+            values[index] = value if constraint is None else constraint(value)
+        return values, slots
+
+    def _constant(self, gradient):
+        """Return a gradient as a constant where the loop is of first order."""
+        constant = tf.stop_gradient(gradient)
+        if self.first_order is True:
+            return constant
+        return tf.where(self.first_order, constant, gradient)
+
+    def _gradients(self, loss, step, values, sources):
+        """Return the gradients of a step, and the values with the model's state after it.
+
+        A gradient is by the value and by the variable behind it, where `loss` reads that directly.
+        `tf.recompute_grad` stops tapes inside the function that it wraps; `tf.gradients` works
+        there.
+        """
+        places = enumerate(self._places)
+        behind = {place: v for place, i in places if (v := self.variables[i]) is not None}
+        if self.recompute:
+            before = list(values)  # beyond which lies the step before
+            value, values = loss(list(values), step)
+            _check_reads(value.graph, step, behind.values())
+            handles = [variable.handle for variable in behind.values()] if type(step) is int else []
+            found = tf.gradients(value, [*sources, *handles], stop_gradients=before)
+            direct, captured = found[: len(sources)], found[len(sources) :]
+        else:
+            with tf.GradientTape() as tape:
+                tape.watch(sources)
+                value, values = loss(list(values), step)
+            direct, captured = tape.gradient(value, [sources, list(behind.values())])
+        captured = dict(zip(behind, captured, strict=False))
+        gradients = []
+        for place, source in enumerate(sources):
+            parts = [direct[place], captured.get(place)]
+            parts = [tf.convert_to_tensor(part) for part in parts if part is not None]
+            gradients.append(tf.add_n(parts) if parts else tf.zeros_like(source))
+        return gradients, list(values)
 
 
 def _recomputed(one: Callable) -> Callable:
@@ -219,36 +224,6 @@ def no_second_derivative(operation: str) -> NotImplementedError:
     )
 
 
-def _take(
-    loss,
-    step,
-    variables,
-    chosen,
-    optimizer,
-    clipnorm,
-    first_order,
-    symbolic,
-    constraints,
-    params,
-    slots,
-    rates,
-):
-    """Return the values and the optimizer's slots after a step."""
-    sources = [params[index] for index in chosen]
-    gradients, params = _gradients(loss, step, params, sources, variables, chosen, symbolic)
-    if first_order is not False:
-        constants = [tf.stop_gradient(gradient) for gradient in gradients]
-        pairs = zip(constants, gradients, strict=True)
-        gradients = constants if first_order is True else [tf.where(first_order, *p) for p in pairs]
-    if clipnorm is not None:
-        gradients = _clip(gradients, clipnorm)
-    directions, slots = optimizer.direction(gradients, slots, step)
-    for index, source, rate, direction in zip(chosen, sources, rates, directions, strict=True):
-        value = source - rate * direction
-        params[index] = constraints[index](value) if index in constraints else value
-    return params, slots
-
-
 def _clip(gradients, clipnorm):
     """Scale gradients down to a norm, over all of them.
 
@@ -259,34 +234,6 @@ def _clip(gradients, clipnorm):
     too_long = squared > clipnorm**2
     scale = tf.where(too_long, clipnorm * tf.math.rsqrt(tf.where(too_long, squared, 1.0)), 1.0)
     return [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
-
-
-def _gradients(loss, step, params, sources, variables, chosen, symbolic):
-    """Return the gradients of a step, and the values with the model's state after it.
-
-    A gradient is by the value and by the variable behind it, where `loss` reads that directly.
-    `tf.recompute_grad` stops tapes inside the function that it wraps; `tf.gradients` works there.
-    """
-    behind = {place: variables[i] for place, i in enumerate(chosen) if variables[i] is not None}
-    if symbolic:
-        before = list(params)  # beyond which lies the step before
-        value, params = loss(list(params), step)
-        _check_reads(value.graph, step, behind.values())
-        handles = [variable.handle for variable in behind.values()] if type(step) is int else []
-        found = tf.gradients(value, [*sources, *handles], stop_gradients=before)
-        direct, captured = found[: len(chosen)], found[len(chosen) :]
-    else:
-        with tf.GradientTape() as tape:
-            tape.watch(sources)
-            value, params = loss(list(params), step)
-        direct, captured = tape.gradient(value, [sources, list(behind.values())])
-    captured = dict(zip(behind, captured, strict=False))
-    gradients = []
-    for place, source in enumerate(sources):
-        parts = [direct[place], captured.get(place)]
-        parts = [tf.convert_to_tensor(part) for part in parts if part is not None]
-        gradients.append(tf.add_n(parts) if parts else tf.zeros_like(source))
-    return gradients, list(params)
 
 
 def _check_reads(graph, step, variables):

@@ -14,11 +14,15 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.execution import (
+    CallShape,
+    Execution,
     MetaStep,
+    Moves,
     OverTasks,
     Plan,
     StepResult,
     TaskFunctions,
+    TaskSums,
     task_keys,
 )
 from deepchem_meta.engine.inner_loop import no_second_derivative
@@ -69,20 +73,12 @@ class MetaTrainer:
         The meta-learned variables.
     optimizer : MetaOptimizer
         Moves them.
+    execution : Execution
+        How the tasks are to run.
     state : list of tf.Variable
         What the model may change itself.
     seed : tf.Variable
         An int64 scalar, for random numbers.
-    task_execution : {"auto", "vectorized", "looped"}
-        Whether the tasks run all at once or one after the other.
-    jit_compile : bool or "auto"
-        Whether to compile with XLA.
-    reduction : {"sum", "mean"}
-        Over tasks.
-    task_batch_size : int, optional
-        How many tasks at most run at once.
-    strategy : tf.distribute.Strategy, optional
-        Over whose replicas the tasks are spread; by default there is one.
 
     Attributes
     ----------
@@ -95,37 +91,26 @@ class MetaTrainer:
         functions: TaskFunctions,
         variables: Sequence[tf.Variable],
         optimizer: MetaOptimizer,
+        execution: Execution,
         *,
         state: Sequence[tf.Variable],
         seed: tf.Variable,
-        task_execution: str = "auto",
-        jit_compile: bool | str = "auto",
-        reduction: str = "sum",
-        task_batch_size: int | None = None,
-        strategy: tf.distribute.Strategy | None = None,
     ):
         self.plan: Plan | None = None
-        self._strategy = tf.distribute.get_strategy() if strategy is None else strategy
-        self._task_batch_size = task_batch_size
+        self._execution = execution
         self._variables = list(variables)
         self._optimizer = optimizer
         self._state = list(state)
         self._seed = seed
-        self._task_execution = task_execution
-        self._jit_compile = jit_compile
-        self._reduction = reduction
         self._gradient = tf.function(functions.gradient)
+        self._measure = tf.function(functions.measure)
         self._together = functions.together
-        self._functions = TaskFunctions(
-            self._dense_gradient,
-            tf.function(functions.measure),
-            together=self._together and self._dense_sums,
-        )
+        self._sums = TaskSums(self._dense_gradient, self._together and self._dense_sums)
         self._explain = functions.explain
         self._nbytes = sum(v.shape.num_elements() * v.dtype.size for v in self._variables)
         self._exact: list[Layout] = []
         self._relaxed: Layout | None = None
-        self._steps: dict[tuple[Layout, int, int], MetaStep] = {}
+        self._steps: dict[CallShape, MetaStep] = {}
         self._plans: dict[tuple[Layout, int], Plan] = {}
         self._measures: dict[tuple[Layout, int], Callable] = {}
         self._seconds_a_step = _SECONDS_A_CALL
@@ -207,8 +192,7 @@ class MetaTrainer:
 
     def is_ready(self, episodes: Episodes, capacity: int) -> bool:
         """Say whether a function for meta-steps such as these is compiled."""
-        key = (episodes.layouts()[0], episodes.tasks, capacity)
-        return key in self._steps
+        return CallShape(episodes.layouts()[0], episodes.tasks, capacity) in self._steps
 
     def measure(
         self, episodes: Episodes, numbers: dict[str, float], capacity: int
@@ -224,13 +208,13 @@ class MetaTrainer:
             looped = plan._replace(vectorized=False, jit_compile=False, together=False)
             over_tasks = OverTasks(layout, first.tasks, looped)
             specs = {name: tf.TensorSpec((), tf.float64) for name in numbers}
-            traced = self._functions.measure.get_concrete_function(
+            traced = self._measure.get_concrete_function(
                 *layout.specs(), specs, tf.TensorSpec((3,), tf.int64)
             )
 
             def run(data, numbers):
                 def measure(support, query, key):
-                    return self._functions.measure(support, query, numbers, key)
+                    return self._measure(support, query, numbers, key)
 
                 zeros = {name: tf.zeros((), tf.float64) for name in traced.structured_outputs}
                 keys = task_keys(self._seed, self._optimizer.step, first.tasks)
@@ -267,45 +251,45 @@ class MetaTrainer:
         self, layout: Layout, episodes: Episodes, numbers: dict[str, float], capacity: int
     ) -> MetaStep:
         """Return the function for a layout; its plan is chosen and tried out on first use."""
-        key = (layout, episodes.tasks, capacity)
-        if key not in self._steps:
-            self._steps[key] = self._prepare(layout, episodes, numbers, capacity)
-        self.plan = self._steps[key].plan
-        return self._steps[key]
+        shape = CallShape(layout, episodes.tasks, capacity)
+        if shape not in self._steps:
+            self._steps[shape] = self._prepare(shape, episodes, numbers)
+        self.plan = self._steps[shape].plan
+        return self._steps[shape]
 
-    def _prepare(
-        self, layout: Layout, episodes: Episodes, numbers: dict[str, float], capacity: int
-    ) -> MetaStep:
-        tasks = episodes.tasks
+    def _prepare(self, shape: CallShape, episodes: Episodes, numbers: dict[str, float]) -> MetaStep:
+        layout, tasks, _ = shape
         plan = self._plans.get((layout, tasks))
         if plan is not None:
-            return self._build(plan, layout, tasks, capacity, numbers)
+            return self._build(plan, shape, numbers)
         check_graph(self._trace(layout, numbers), self._variables)
+        wanted = self._execution
         plan = choose_plan(
             self._trace(layout, numbers),
-            task_execution=self._task_execution,
-            jit_compile=self._jit_compile,
+            task_execution=wanted.task_execution,
+            jit_compile=wanted.jit_compile,
             nbytes=self._nbytes,
             ragged=layout.ragged,
         )
         # What to fall back on: a loop without XLA, except for what the user asked.
-        vectorized, jit = self._task_execution == "vectorized", self._jit_compile is True
-        plain = plan._replace(vectorized=vectorized, jit_compile=jit)
+        plain = plan._replace(
+            vectorized=wanted.task_execution == "vectorized", jit_compile=wanted.jit_compile is True
+        )
         if not plan.jit_compile and self._can_run_together(layout, numbers):
             plan = plan._replace(together=True)
             if draws_random_numbers(self._trace(layout, numbers)):  # in one pass others
                 plain = plain._replace(together=True)
         step = None
         if plan != plain:
-            reference = self._build(plain, layout, tasks, 1, numbers)
+            reference = self._build(plain, shape._replace(capacity=1), numbers)
             dtypes = self._dtypes(layout, numbers)
             try:
                 with quiet_tensorflow():
-                    step = self._build(plan, layout, tasks, capacity, numbers)
+                    step = self._build(plan, shape, numbers)
                 # Rounding can carry an input over the kink of a ReLU, and the gradient jumps: one
                 # of 30 meta-steps of a small net. So differences must show on other data too.
                 trials = (
-                    [self._dry_run(s, layout, episodes, numbers, factor) for s in (step, reference)]
+                    [self._dry_run(s, episodes, numbers, factor) for s in (step, reference)]
                     for factor in (1.0, 0.99)
                 )
                 agreed = any(agree(*results, dtypes) for results in trials)
@@ -317,15 +301,11 @@ class MetaTrainer:
                     step, plan = None, plain._replace(reason=f"{plan} gave other numbers")
         self._plans[layout, tasks] = plan
         _logger.debug("Meta-steps of %d tasks run as %s", tasks, plan)
-        return step or self._build(plan, layout, tasks, capacity, numbers)
+        return step or self._build(plan, shape, numbers)
 
     @staticmethod
     def _dry_run(
-        step: MetaStep,
-        layout: Layout,
-        episodes: Episodes,
-        numbers: dict[str, float],
-        factor: float,
+        step: MetaStep, episodes: Episodes, numbers: dict[str, float], factor: float
     ) -> list[tf.Tensor]:
         """Return the loss and gradients of the first meta-step, without applying it.
 
@@ -335,7 +315,8 @@ class MetaTrainer:
         def scale(array):
             return array * array.dtype.type(factor) if array.dtype.kind == "f" else array
 
-        data = tf.nest.map_structure(scale, episodes.slice(0, 1).pack(layout, step.capacity))
+        layout, _, capacity = step.shape
+        data = tf.nest.map_structure(scale, episodes.slice(0, 1).pack(layout, capacity))
         result = step(data, 1, numbers, apply=False)
         return [result.logs[0, 0], *result.gradients, *result.state]
 
@@ -345,24 +326,17 @@ class MetaTrainer:
         dtypes = {output.dtype for operation in operations for output in operation.outputs}
         return {dtype for dtype in dtypes if dtype.is_floating}
 
-    def _build(
-        self, plan: Plan, layout: Layout, tasks: int, capacity: int, numbers: dict[str, float]
-    ) -> MetaStep:
+    def _build(self, plan: Plan, shape: CallShape, numbers: dict[str, float]) -> MetaStep:
+        state = ModelState(self._changed(shape.layout, numbers))
+        reached = self._reached(shape.layout, numbers)
         return MetaStep(
-            self._functions,
-            self._variables,
-            self._reached(layout, numbers),
-            self._optimizer,
-            state=ModelState(self._changed(layout, numbers)),
+            self._sums,
+            Moves(self._variables, reached, self._optimizer, state),
+            shape,
+            plan,
+            self._execution,
             seed=self._seed,
-            layout=layout,
-            tasks=tasks,
-            capacity=capacity,
             numbers=list(numbers),
-            plan=plan,
-            reduction=self._reduction,
-            task_batch_size=self._task_batch_size,
-            strategy=self._strategy,
         )
 
     def _trace(
@@ -398,7 +372,7 @@ class MetaTrainer:
         """
         support, query = ([(a.dtype, a.shape[1:]) for a in part] for part in layout)
         alike = support == query and not layout.ragged
-        known = self._together is not None and self._task_execution == "auto"
+        known = self._together is not None and self._execution.task_execution == "auto"
         return known and alike and not self._changed(layout, numbers)
 
     def _dense_sums(self, *args):

@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count
 from deepchem_meta.engine.batches import BatchReader
-from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.metalearning._probabilities import class_log_probabilities, with_base_rate
+from deepchem_meta.metalearning.adapted import Adapted
+from deepchem_meta.metalearning.runner import TaskRunner
+from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 
 __all__ = ["AdaptedTask"]
 
@@ -25,20 +27,14 @@ class AdaptedTask:
 
     Parameters
     ----------
-    adapted : list of tf.Tensor
-        What `adapt_task` gave.
-    model : LearnerModel
-        The learner.
+    adapted : Adapted
+        What adaptation gave.
     support : tuple of numpy.ndarray
         The arrays of the batch that the model is adapted to.
-    compute : callable
-        ``(adapted, arrays of a batch) -> (loss, outputs)``.
-    compute_outputs, compute_deviations : callable
-        ``(adapted, x) -> outputs``, and their standard deviations.
-    make_model : callable
-        ``(variables, head, support batch) -> keras.Model``.
-    classes_as : {"logits", "probabilities"} or None
-        What the outputs are of classes.
+    algorithm : TaskAlgorithm
+        What adapted it.
+    runner : TaskRunner
+        The compiled functions of the algorithm.
     class_names : array of str, optional
         The names of the classes 0, 1, ..., of a support set whose labels were words.
 
@@ -54,27 +50,20 @@ class AdaptedTask:
 
     def __init__(
         self,
-        adapted: Sequence[tf.Tensor],
-        model: LearnerModel,
+        adapted: Adapted,
         support: Sequence[Any],
-        compute: Callable,
-        compute_outputs: Callable,
-        compute_deviations: Callable,
-        make_model: Callable,
-        *,
-        classes_as: str | None = None,
+        algorithm: TaskAlgorithm,
+        runner: TaskRunner,
         class_names: np.ndarray | None = None,
     ):
-        self.variables = list(adapted[: len(model.variables)])
-        self.head = list(adapted[len(model.variables) :])
+        self.variables = list(adapted.params)
+        self.head = list(adapted.extra)
         self.class_names = class_names
-        self._model = model
         self._support = support
-        self._compute = compute
-        self._compute_outputs = compute_outputs
-        self._compute_deviations = compute_deviations
-        self._make_model = make_model
-        self._classes_as = classes_as
+        self._algorithm = algorithm
+        self._model = algorithm.model
+        self._runner = runner
+        self._classes_as = algorithm.classes_as
 
     def predict(self, inputs: Any, batch_size: int | None = None) -> Any:
         """Return the model's outputs for examples, computed with ``training=False``.
@@ -101,7 +90,7 @@ class AdaptedTask:
             If `inputs` are not what the model takes, or `batch_size` is not as described.
         """
         if self._model.predicts_from_x:
-            return self._in_batches(self._compute_outputs, inputs, batch_size)
+            return self._in_batches(self._runner.outputs, inputs, batch_size)
         if batch_size is not None:
             raise TypeError(
                 "`batch_size` needs a KerasLearner, since only of its batches the examples are "
@@ -138,7 +127,7 @@ class AdaptedTask:
                 "`predict_std` needs a KerasLearner. "
                 f"Received: a {type(self._model.learner).__name__}"
             )
-        return self._in_batches(self._compute_deviations, inputs, batch_size)
+        return self._in_batches(self._runner.deviations, inputs, batch_size)
 
     def _in_batches(self, compute: Callable, inputs: Any, batch_size: int | None) -> Any:
         """Return what a function of a `KerasLearner`'s x gives, computed in batches."""
@@ -150,7 +139,7 @@ class AdaptedTask:
             self._model.learner.check_x(x, "`inputs`")
         examples = len(tf.nest.flatten(x)[0])
         size = self._batch_size(batch_size, examples)
-        adapted = self.variables + self.head
+        adapted = Adapted(self.variables, self.head)
         parts = []
         for start in range(0, examples, size):
             rows = slice(start, start + size)
@@ -249,7 +238,7 @@ class AdaptedTask:
         outputs : tf.Tensor or list of tf.Tensor
         """
         arrays = self._model.read(inputs, "`inputs`")
-        return self._compute(self.variables + self.head, arrays)
+        return self._runner.predict(Adapted(self.variables, self.head), arrays)
 
     def to_model(self) -> keras.Model:
         """Return the adapted model as a plain `keras.Model`, to predict with, save or train on.
@@ -281,4 +270,5 @@ class AdaptedTask:
             If ``batch_norm`` is "transductive" and the model has BatchNormalization.
         """
         support = tf.nest.map_structure(tf.convert_to_tensor, self._support)
-        return self._make_model(self.variables, self.head, self._model.reader.pack(support))
+        adapted = Adapted(self.variables, self.head)
+        return self._algorithm.adapted_model(adapted, self._model.reader.pack(support))

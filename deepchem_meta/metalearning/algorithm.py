@@ -5,34 +5,24 @@ from __future__ import annotations
 import os
 import random
 import warnings
-import weakref
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
-from deepchem_meta.engine.checkpoints import (
-    Best,
-    CheckpointStore,
-    check_saved,
-    open_model_dir,
-)
+from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
-from deepchem_meta.engine.execution import LOGS, Plan, TaskFunctions
+from deepchem_meta.engine.execution import LOGS, Execution, Plan
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, Progress
 from deepchem_meta.engine.replicas import check_outside, check_share, check_strategy
+from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
-from deepchem_meta.engine.task_batch import TaskBatch
-from deepchem_meta.engine.tracing import TracedOrEager
-from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning._class_names import with_class_numbers
 from deepchem_meta.metalearning._settings import (
@@ -43,8 +33,11 @@ from deepchem_meta.metalearning._settings import (
 )
 from deepchem_meta.metalearning._task_source import check_episodes
 from deepchem_meta.metalearning._weights import load_weights, save_weights
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
-from deepchem_meta.metalearning.exporting import ServedFunctions, write_saved_model
+from deepchem_meta.metalearning.exporting import write_saved_model
+from deepchem_meta.metalearning.run_checkpoints import RunCheckpoints
+from deepchem_meta.metalearning.runner import TaskRunner
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
 from deepchem_meta.tasks.streams import as_source
@@ -140,73 +133,42 @@ class MetaAlgorithm(TaskAlgorithm):
         task_batch_size: int | None = None,
         seed: int | None = None,
     ):
-        self._options = {
-            "task_execution": check_option(
-                "task_execution", task_execution, ("auto", "vectorized", "looped")
-            ),
-            "jit_compile": check_option("jit_compile", jit_compile, ("auto", True, False)),
-            "reduction": check_option("reduction", reduction, ("sum", "mean")),
-            "task_batch_size": task_batch_size,
-        }
-        if task_batch_size is not None:
-            check_count("task_batch_size", task_batch_size, minimum=1)
-        self._model = LearnerModel(learner, check=self.check_batch)
-        self._strategy = check_strategy(self._model.variables)
-        self.optimization_steps = optimization_steps
+        execution = Execution(task_execution, jit_compile, reduction, task_batch_size).check()
+        model = LearnerModel(learner, check=self.check_batch)
+        strategy = check_strategy(model.variables)
+        check_count("optimization_steps", optimization_steps)
+        _check_tasks(meta_batch_size, strategy)
+        seed_variable = _make_seed(seed)
+        roles = Roles.of(model, adapts, own_variables, own_state)
+        super().__init__(model, roles, optimization_steps)
+        self._strategy = strategy
         self.meta_batch_size = meta_batch_size
-        self._seed = _make_seed(seed)
-        self._sampler = _make_sampler(self._model, self._seed)
-        variables = self._model.variables
-        own = [o for o in own_variables if not any(o is v for v in variables)]
-        self._meta_variables = self._model.learned_variables + own
-        if not self._meta_variables:
-            raise ValueError(
-                "There must be something to learn: `learner` has no trainable variable, and the "
-                f"algorithm none of its own. Received: a {type(learner).__name__} without"
-            )
-        self._adapts = [False] * len(variables) if adapts is None else list(adapts)
-        changes = zip(self._model.learned, self._adapts, strict=True)
-        self._state = [index for index, change in enumerate(changes) if not any(change)]
-        self._state_variables = [*(variables[index] for index in self._state), *own_state]
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         keras_optimizer = to_keras_optimizer(optimizer, step)
-        moved = [
-            g for g, learn in zip(learner.variables, self._model.learned, strict=True) if learn
-        ]
-        self._meta_optimizer = MetaOptimizer(keras_optimizer, [*moved, *own], step)
-        self._step = step
+        moved = [*roles.of_learned(learner.variables), *roles.own]
+        self._meta_optimizer = MetaOptimizer(keras_optimizer, moved, step)
         self._model_dir = open_model_dir(self, model_dir)
-        saved = {
-            "listed": variables,
-            "own": [*own, *own_state],
-            "random": [self._seed],
-            "optimizer": [step, *self._meta_optimizer.state],
-            "optimizer_name": type(keras_optimizer).__name__,
-            "settings": lambda: describe(self, self._arguments),
-            "differences": differences,
-        }
-        self._store = CheckpointStore(self._model_dir, **saved)
-        self._best_store = CheckpointStore(os.path.join(self._model_dir, "best"), **saved)
-        self._trainers: dict[Hashable, MetaTrainer] = {}
-        self._adapters: dict[Hashable, TracedOrEager] = {}
-        self._evaluators: dict[Hashable, OverManyTasks] = {}
-        self._predictor = TracedOrEager(
-            lambda batch: self._model.predict(self._model.values(), batch)
+        self.runner = TaskRunner(
+            self, self._meta_optimizer, execution._replace(strategy=strategy), seed_variable
         )
-        self._adapted_predictor = TracedOrEager(self.predict_task)
-        self._outputs_predictor = TracedOrEager(self.predict_outputs)
-        self._deviations_predictor = TracedOrEager(self.predict_deviations)
-        # Only a KerasLearner says what the arrays of a batch are.
-        known = self._model.knows_batches
-        self._check_episodes = check_episodes if known else lambda episodes: episodes
-        self._tried = False
-        self._queue: Callable[[], EpisodeQueue | None] = lambda: None
+        self._sampler = _make_sampler(model, seed_variable)
+        store = CheckpointStore(
+            self._model_dir,
+            listed=roles.variables,
+            own=[*roles.own, *roles.own_state],
+            random=[seed_variable],
+            optimizer=[step, *self._meta_optimizer.state],
+            optimizer_name=type(keras_optimizer).__name__,
+            settings=lambda: describe(self, self._arguments),
+            differences=differences,
+        )
+        self._checkpoints = RunCheckpoints(store, self._sampler)
 
     @property
     def learner(self) -> Any:
         """The model and the tasks."""
-        return self._model.learner
+        return self.model.learner
 
     @property
     def optimizer(self) -> Any:
@@ -224,24 +186,13 @@ class MetaAlgorithm(TaskAlgorithm):
         return int(self._meta_optimizer.step)
 
     @property
-    def optimization_steps(self) -> int:
-        """Steps of adaptation to each task in `fit`. An int of at least 0."""
-        return self._optimization_steps
-
-    @optimization_steps.setter
-    def optimization_steps(self, value: int) -> None:
-        self._optimization_steps = check_count("optimization_steps", value)
-
-    @property
     def meta_batch_size(self) -> int:
         """Tasks a meta-step, an int of at least 1."""
         return self._meta_batch_size
 
     @meta_batch_size.setter
     def meta_batch_size(self, value: int) -> None:
-        value = check_count("meta_batch_size", value, minimum=1)
-        check_share("meta_batch_size", value, self._strategy)
-        self._meta_batch_size = value
+        self._meta_batch_size = _check_tasks(value, self._strategy)
 
     @property
     def execution_plan(self) -> Plan | None:
@@ -249,7 +200,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
         After a change of `optimization_steps` the choice is made anew.
         """
-        return self._trainer().plan
+        return self.runner.trainer().plan
 
     def fit(
         self,
@@ -346,7 +297,7 @@ class MetaAlgorithm(TaskAlgorithm):
         steps = check_count("steps", steps)
         check_option("restore", restore, (False, True, "auto"))
         whole_run = restore == "auto"
-        restore = self._store.has_checkpoints if whole_run else restore
+        restore = self._checkpoints.exist if whole_run else restore
         keep = check_count("max_checkpoints_to_keep", max_checkpoints_to_keep, minimum=1)
         interval = check_seconds("checkpoint_interval", checkpoint_interval)
         if steps_per_execution != "auto":
@@ -362,35 +313,36 @@ class MetaAlgorithm(TaskAlgorithm):
         epoch = check_count("steps_per_epoch", steps_per_epoch, minimum=1)
         validate = self._validator(validation, validation_tasks, save_best, restore)
         if restore:
-            self._restore("training" if steps else "adaptation")
+            self.model.check_variables()
+            self._checkpoints.restore("training" if steps else "adaptation")
         if whole_run:
             steps = max(0, steps - self.step)
-        self._model.check_variables()
+        self.model.check_variables()
         self._meta_optimizer.synchronize()
         model = getattr(self.learner, "model", None)
         proxy = ModelProxy(
-            self._model.variables,
+            self.model.variables,
             self._meta_optimizer.optimizer,
-            model if isinstance(model, keras.Model) and self._model.knows_batches else None,
+            model if isinstance(model, keras.Model) and self.model.knows_batches else None,
         )
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
-        self._store.prepare()
+        self._checkpoints.prepare()
         with EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
-            self._queue = weakref.ref(queue)
+            self._checkpoints.follow(queue)
             state = fitting.fit(
-                self._trainer(),
+                self.runner.trainer(),
                 queue,
                 progress,
                 numbers=self.task_numbers,
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
-                on_first=lambda episodes: self._try_model([c[0] for c in episodes.support]),
-                save=lambda state: self._store.save(keep, state),
+                on_first=lambda episodes: self.runner.try_model([c[0] for c in episodes.support]),
+                save=lambda state: self._checkpoints.save(keep, state),
             )
         self._meta_optimizer.finalize()
-        self._store.save(keep, state)  # what a callback did at the end included
+        self._checkpoints.save(keep, state)  # what a callback did at the end included
         return progress.history
 
     def restore(self, best: bool = False) -> None:
@@ -420,11 +372,11 @@ class MetaAlgorithm(TaskAlgorithm):
             optimizer is another one and starts afresh. ``fit(restore=True)`` compares the settings
             of training too.
         """
-        self._model.check_variables()
+        self.model.check_variables()
         if best:
-            self._best_store.restore(compare="adaptation")
+            self._checkpoints.restore_best()
         else:
-            self._restore("adaptation")
+            self._checkpoints.restore("adaptation")
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the algorithm into a folder: its settings, and all that `restore` restores.
@@ -444,7 +396,7 @@ class MetaAlgorithm(TaskAlgorithm):
         --------
         deepchem_meta.metalearning.load : Makes the algorithm anew.
         """
-        self._store.save_as(path, self._sampling_state())
+        self._checkpoints.save_as(path)
 
     def load(self, path: str | os.PathLike) -> None:
         """Take over the state of an algorithm that `save` wrote.
@@ -465,9 +417,8 @@ class MetaAlgorithm(TaskAlgorithm):
         UserWarning
             As `restore`. The settings of this algorithm stay.
         """
-        self._model.check_variables()
-        store = self._store.at(check_saved(path))
-        store.restore(compare="training", rewind=self._sampler.rewind)
+        self.model.check_variables()
+        self._checkpoints.load(path)
 
     def save_weights(self, path: str | os.PathLike) -> None:
         """Write the learner's variables alone into one file.
@@ -483,7 +434,7 @@ class MetaAlgorithm(TaskAlgorithm):
         TypeError, ValueError
             If `path` is not as described.
         """
-        save_weights(path, self.learner, self._model.variables)
+        save_weights(path, self.learner, self.model.variables)
 
     def load_weights(self, path: str | os.PathLike) -> None:
         """Assign the learner's variables from a file that `save_weights` wrote.
@@ -498,7 +449,7 @@ class MetaAlgorithm(TaskAlgorithm):
         TypeError, ValueError
             If there is no such file, or it holds other variables; nothing is changed then.
         """
-        load_weights(path, self.learner, self._model.variables)
+        load_weights(path, self.learner, self.model.variables)
         self._meta_optimizer.synchronize()
 
     def train_on_current_task(self, optimization_steps: int = 1, restore: bool = True) -> None:
@@ -524,11 +475,16 @@ class MetaAlgorithm(TaskAlgorithm):
         check_outside("train_on_current_task", replicas=2)
         steps = check_count("optimization_steps", optimization_steps)
         if restore:
-            self._model.check_variables()
-            self._store.restore()
+            self.model.check_variables()
+            self._checkpoints.restore_variables()
         for step in range(steps) if self.steps_are_alike else [0]:
-            batch = self._model.read(self._model.learner.get_batch())
-            self._assign(self._adapt_to(batch, 1 if self.steps_are_alike else steps, step))
+            batch = self.model.read(self.learner.get_batch())
+            self.assign(self.runner.adapt(batch, 1 if self.steps_are_alike else steps, step))
+
+    def assign(self, adapted: Adapted) -> None:
+        """Give the learner's variables their adapted values."""
+        for variable, value in zip(self.roles.variables, adapted.params, strict=True):
+            variable.assign(value)
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute the model for a batch, with the learner's variables as they are.
@@ -546,7 +502,7 @@ class MetaAlgorithm(TaskAlgorithm):
             The model's outputs, computed with ``training=False``.
         """
         check_outside("predict_on_batch", replicas=2)
-        return self._predictor(self._model.read(inputs, "`inputs`"))
+        return self.runner.predict_unadapted(self.model.read(inputs, "`inputs`"))
 
     def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
         """Adapt to a task and leave the learner as it is.
@@ -570,18 +526,9 @@ class MetaAlgorithm(TaskAlgorithm):
         names = None
         if self.classes_as is not None:
             support, names = with_class_numbers(support)
-        batch = self._model.read(support, "`support`")
-        return AdaptedTask(
-            self._adapt_to(batch, steps, 0),
-            self._model,
-            batch,
-            self._predict,
-            self._outputs_predictor,
-            self._deviations_predictor,
-            self.adapted_model,
-            classes_as=self.classes_as,
-            class_names=names,
-        )
+        batch = self.model.read(support, "`support`")
+        adapted = self.runner.adapt(batch, steps)
+        return AdaptedTask(adapted, batch, self, self.runner, names)
 
     def evaluate(
         self,
@@ -636,19 +583,7 @@ class MetaAlgorithm(TaskAlgorithm):
         steps = steps if self.adapts_in_steps else (0,)
         self.check_tasks(source)
         episodes = EpisodeChunks(source, n_tasks, seed, self._check_episodes)
-        if not self._tried:
-            support = self._model.read(next(iter(episodes))[0], "`tasks`", stacked=True)
-            self._try_model([array[0] for array in support])
-        scores = dict(getattr(source, "scores", {}))
-        over_tasks = self._evaluator(steps, bool(scores))
-        values = score_tasks(
-            over_tasks,
-            episodes,
-            self._model,
-            numbers=self.task_numbers(),
-            scores=scores,
-            explain=self._explain,
-        )
+        values = self.runner.score(episodes, steps, dict(getattr(source, "scores", {})))
         settings = {"algorithm": type(self).__name__}
         if getattr(self.learner, "has_batch_norm", False):
             settings["batch_norm"] = self.learner.batch_norm
@@ -667,15 +602,8 @@ class MetaAlgorithm(TaskAlgorithm):
         MetaGradient
         """
         episodes = self._stacked("meta_gradient", support, query)
-        result = self._trainer().gradient(episodes, self.task_numbers())
-        if not np.isfinite(result.logs[0, 0]):
-            episodes.each(self._explain)
-        scale = self._meta_optimizer.loss_scale()
-        gradients = [
-            None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
-            for gradient in result.gradients
-        ]
-        return MetaGradient(float(result.logs[0, 0]), gradients, list(self._meta_variables))
+        loss, gradients = self.runner.meta_gradient(episodes)
+        return MetaGradient(loss, gradients, self.roles.meta_variables)
 
     def train_on_batch(self, support: Any, query: Any) -> dict[str, float]:
         """Take one meta-step on the given tasks.
@@ -696,9 +624,7 @@ class MetaAlgorithm(TaskAlgorithm):
             If the loss or its gradient is not finite; nothing is changed then.
         """
         episodes = self._stacked("train_on_batch", support, query)
-        self._meta_optimizer.synchronize()
-        rows = self._trainer().run(episodes, self.task_numbers(), 1)
-        return dict(zip(LOGS, rows[0].tolist(), strict=True))
+        return dict(zip(LOGS, self.runner.train(episodes)[0].tolist(), strict=True))
 
     def export(
         self,
@@ -746,18 +672,7 @@ class MetaAlgorithm(TaskAlgorithm):
             )
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
-        write_saved_model(path, self._model, self._served(steps), self.adapts_in_steps)
-
-    def _served(self, steps: int) -> ServedFunctions:
-        """Return adaptation and prediction as functions of tensors."""
-        key = tf.constant(self._key(0))
-        numbers = self._scalars()
-
-        def adapt(arrays):
-            support = TaskBatch(self._model, arrays, "support", key, training=False)
-            return self._adapt(self._model.values(), support, numbers, steps)
-
-        return ServedFunctions(adapt, self.predict_outputs)
+        write_saved_model(path, self.model, self.runner.served(steps), self.adapts_in_steps)
 
     def validate(self, tasks: Any, n_tasks: int) -> Evaluation:
         """Score held-out tasks after `optimization_steps` steps, as `fit` does each epoch.
@@ -791,10 +706,10 @@ class MetaAlgorithm(TaskAlgorithm):
         self.check_tasks(source)
         # What does not fit is known before anything is trained.
         for batch in next(iter(EpisodeChunks(source, 1, 0, self._check_episodes)))[:2]:
-            self._model.read(batch, "`validation`", stacked=True)
-        names = self._model.metric_names
+            self.model.read(batch, "`validation`", stacked=True)
+        names = self.model.metric_names
         known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
-        best = save_best and Best(self._best_store, save_best, known, goes_on)
+        best = save_best and self._checkpoints.keep_best(save_best, known, goes_on)
 
         def validate() -> dict[str, float]:
             means = self.validate(source, n_tasks).mean
@@ -808,9 +723,9 @@ class MetaAlgorithm(TaskAlgorithm):
     def _stacked(self, name: str, support: Any, query: Any) -> Episodes:
         """Return given batches with a task axis as the episodes of one meta-step, for a method."""
         check_outside(name)
-        self._model.check_variables()
+        self.model.check_variables()
         columns = [
-            self._model.read(batch, name, stacked=True)
+            self.model.read(batch, name, stacked=True)
             for batch, name in ((support, "`support`"), (query, "`query`"))
         ]
         sizes = {array.shape[:1] for part in columns for array in part}
@@ -821,133 +736,22 @@ class MetaAlgorithm(TaskAlgorithm):
             )
         (tasks,) = sizes.pop()
         check_share("support", tasks, self._strategy)
-        episodes = Episodes(1, tasks, *columns)
-        self._try_model([column[0] for column in episodes.support])
-        return episodes
+        return Episodes(1, tasks, *columns)
 
-    def _trainer(self) -> MetaTrainer:
-        """Return what runs meta-steps as the attributes now say."""
-        key = self.traced_choices()
-        if key not in self._trainers:
-            self._trainers[key] = MetaTrainer(
-                TaskFunctions(
-                    self._task_gradient,
-                    self._measure_task,
-                    self._explain,
-                    self.tasks_gradient if self.learns_together else None,
-                ),
-                self._meta_variables,
-                self._meta_optimizer,
-                state=self._state_variables,
-                seed=self._seed,
-                strategy=self._strategy,
-                **self._options,
-            )
-        return self._trainers[key]
-
-    def _evaluator(self, steps: tuple[int, ...], with_outputs: bool) -> OverManyTasks:
-        """Return the function that scores adaptation to many tasks."""
-        key = (self.traced_choices(), steps, with_outputs)
-        if key not in self._evaluators:
-            self._evaluators[key] = OverManyTasks(
-                lambda *task: self._evaluate_task(*task, steps, with_outputs),
-                (lambda *tasks: self.evaluate_tasks(*tasks, with_outputs))
-                if self.learns_together
-                else None,
-                task_execution=self._options["task_execution"],
-                model=self._model,
-            )
-        return self._evaluators[key]
-
-    def _adapter(self, steps: int) -> TracedOrEager:
-        """Return the function that adapts to one task in `steps` steps."""
-        key = (self.traced_choices(), steps)
-        if key not in self._adapters:
-            self._adapters[key] = TracedOrEager(
-                lambda batch, numbers, key: self._adapt(
-                    self._model.values(),
-                    TaskBatch(self._model, batch, "support", key, training=False),
-                    numbers,
-                    steps,
-                ),
-                self._model.learned_variables,
-            )
-        return self._adapters[key]
-
-    def _adapt_to(self, batch: Sequence[np.ndarray], steps: int, task: int) -> list[tf.Tensor]:
-        """Return what adaptation to the arrays of a support batch gives."""
-        self._try_model(batch)
-        try:
-            adapted = self._adapter(steps)(batch, self._scalars(), self._key(task))
-        except tf.errors.OpError:
-            self._explain(batch)
-            raise
-        if not all(np.isfinite(part).all() for part in adapted[len(self._model.variables) :]):
-            self._explain(batch)
-        return adapted
-
-    def _predict(self, adapted: Sequence[tf.Tensor], batch: Sequence[np.ndarray]) -> tuple:
-        """Return (loss, outputs) of an adapted model for the arrays of a batch."""
-        try:
-            loss, outputs = self._adapted_predictor(adapted, batch)
-        except tf.errors.OpError:
-            self._explain((), batch)
-            raise
-        if not np.isfinite(loss):
-            self._explain((), batch)
-        return loss, outputs
-
-    def _explain(self, support: Sequence[Any], query: Sequence[Any] = ()) -> None:
-        """Raise ValueError if the arrays of a task are why a result is not finite.
-
-        Batches of a learner that says what they are were checked when they came.
-        """
-        if self._model.knows_batches:
-            return
-        key = tf.constant(self._key(0))
-        for arrays, role in ((support, "support"), (query, "query")):
-            if len(arrays):
-                tensors = [tf.convert_to_tensor(array) for array in arrays]
-                self.explain(TaskBatch(self._model, tensors, role, key, training=False))
-
-    def _restore(self, compare: str) -> None:
-        """Go back to the newest checkpoint, and tell which settings differ."""
-        self._model.check_variables()
-        self._store.restore(compare=compare, rewind=self._sampler.rewind)
-
-    def _sampling_state(self) -> Any:
-        """Return where sampling stands; within `fit`, after the episodes that it has taken."""
-        queue = self._queue()
-        return self._sampler.state if queue is None else queue.state
-
-    def _assign(self, adapted: Sequence[tf.Tensor]) -> None:
-        """Give the learner's variables their adapted values."""
-        for variable, value in zip(self._model.variables, adapted, strict=False):
-            variable.assign(value)
-
-    def _scalars(self) -> dict[str, tf.Tensor]:
-        return {name: tf.constant(value, tf.float64) for name, value in self.task_numbers().items()}
-
-    def _key(self, task: int) -> np.ndarray:
-        """Return a key for random numbers outside meta-steps."""
-        return np.array([int(self._seed.numpy()), int(self._meta_optimizer.step), task], np.int64)
-
-    def _try_model(self, support: Sequence[np.ndarray]) -> None:
-        """Compute the learner's model for a support batch once before anything is traced."""
-        if not self._tried:
-            self._model.try_eagerly(self._first_loss, support, self._meta_variables)
-            self._tried = True
-
-    def _first_loss(self, params: list[tf.Tensor], batch: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return the loss on a support batch without any step of adaptation."""
-        key = tf.constant(self._key(0))
-        support = TaskBatch(self._model, batch, "support", key, training=True)
-        adapted = self.adapt_task(params, support, self._scalars(), 0)
-        return self.query_loss(adapted, support)[0]
+    def _check_episodes(self, episodes: Any) -> Any:
+        """Return what a source gives, once it is checked: only a KerasLearner says what it is."""
+        return check_episodes(episodes) if self.model.knows_batches else episodes
 
 
 # A signature of its own, as `__init_subclass__` gives it to the others.
 MetaAlgorithm.__signature__ = constructor_signature(MetaAlgorithm)
+
+
+def _check_tasks(meta_batch_size: Any, strategy: tf.distribute.Strategy) -> int:
+    """Return a number of tasks that the replicas can share, or raise."""
+    tasks = check_count("meta_batch_size", meta_batch_size, minimum=1)
+    check_share("meta_batch_size", tasks, strategy)
+    return tasks
 
 
 def _make_seed(seed: int | None) -> tf.Variable:

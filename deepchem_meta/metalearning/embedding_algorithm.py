@@ -14,6 +14,7 @@ from deepchem_meta._checks import check_classes, check_count, check_positive
 from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import quiet_tensorflow
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 
 __all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "dense_layer", "known_ways"]
@@ -55,7 +56,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
     """
 
     steps_are_alike = False  # they share the head that the first one starts from
-    _for_regression = False  # whether `ways` may be None
+    for_regression = False  # whether `ways` may be None
 
     def __init__(self, learner: Any, *args: Any, ways: int | None = None, **options: Any):
         if not any(hasattr(learner, f"compute_embedding{end}") for end in ("", "_and_state")):
@@ -64,15 +65,17 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 f"Received: {type(learner).__name__}"
             )
         ways = known_ways(learner, ways)
-        if ways is None and not self._for_regression:
+        if ways is None and not self.for_regression:
             raise ValueError(
                 "`ways` must be given for a learner whose tasks do not tell how many classes they "
                 f"have. Received: ways=None for a {type(learner).__name__}"
             )
+        if ways is not None:
+            check_count("ways", ways, minimum=2)
+        super().__init__(learner, *args, **options)
         self.ways = ways
         self._one_output = getattr(learner, "one_output", False)
         self._from_logits = getattr(learner, "from_logits", True)
-        super().__init__(learner, *args, **options)
 
     @property
     def ways(self) -> int | None:
@@ -129,18 +132,16 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             f"Received: a {type(self).__name__} without"
         )
 
-    def adapted_model(
-        self, variables: list[tf.Tensor], head: list[tf.Tensor], support: Any
-    ) -> keras.Model:
+    def adapted_model(self, adapted: Adapted, support: Any) -> keras.Model:
         """Return the encoder and the head as a plain `keras.Model`.
 
         Parameters and exceptions are those of `MetaAlgorithm.adapted_model`.
         """
-        learner = self._model.learner
+        learner = self.model.learner
         if not hasattr(learner, "to_encoder"):
-            return super().adapted_model(variables, [], support)  # raises
-        encoder = learner.to_encoder(variables, support)
-        head = [part.numpy() for part in head]
+            return super().adapted_model(adapted, support)  # raises
+        encoder = learner.to_encoder(adapted.params, support)
+        head = [part.numpy() for part in adapted.extra]
         outputs = self._output_layers(head, encoder.output)
         model = keras.Model(encoder.input, outputs)
         model(tf.nest.map_structure(tf.convert_to_tensor, support[0]), training=False)
@@ -167,13 +168,13 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         steps: int,
-    ) -> list[tf.Tensor]:
+    ) -> Adapted:
         """Return the values as they are, and the head.
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
         embedded = support.embed(params)
-        return [*embedded.params, *self.full_head(embedded)]
+        return Adapted(embedded.params, self.full_head(embedded))
 
     def full_head(self, support: Embedding) -> list[tf.Tensor]:
         """Return what `solve_head` does and, of classes, which ones the support set has."""
@@ -205,16 +206,11 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         largest = tf.reduce_max(tf.where(known, logits, logits.dtype.min), axis=1, keepdims=True)
         return tf.where(known, logits, tf.stop_gradient(largest) + _NEVER)
 
-    def query_loss(
-        self, adapted: list[tf.Tensor], query: TaskBatch
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def query_loss(self, adapted: Adapted, query: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the head's loss on a task's query batch, and the values with their state."""
-        params, head = self._parts(adapted)
-        embedded = query.embed(params)
-        return self.head_loss(embedded, self.predict_features(head, embedded.features)), [
-            *embedded.params,
-            *head,
-        ]
+        embedded = query.embed(adapted.params)
+        predicted = self.predict_features(adapted.extra, embedded.features)
+        return self.head_loss(embedded, predicted), embedded.params
 
     @property
     def learns_together(self) -> bool:
@@ -224,7 +220,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         the steps of this class.
         """
         own = any(getattr(type(self), n) is not getattr(EmbeddingAlgorithm, n) for n in _STEPS)
-        return not own and getattr(self._model.learner, "embeds_apart", False)
+        return not own and getattr(self.model.learner, "embeds_apart", False)
 
     def tasks_gradient(
         self,
@@ -250,7 +246,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             losses = tf.vectorized_map(self._head_loss, parts, fallback_to_while_loop=False)
             loss = tf.reduce_sum(losses)
             scaled = loss * tf.cast(scale, loss.dtype)
-        gradients = tape.gradient(scaled, self._meta_variables)
+        gradients = tape.gradient(scaled, self.roles.meta_variables)
         return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
     def evaluate_tasks(self, support, query, numbers, keys, with_outputs):
@@ -273,7 +269,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             parts, arrays = task
             embedded, predicted = self._predict_embedded(parts)
             outputs = self.outputs(predicted)
-            metrics = self._model.metrics(arrays, outputs)
+            metrics = self.model.metrics(arrays, outputs)
             values = {"loss": self.head_loss(embedded, predicted), **metrics}
             values = {name: tf.cast(value, tf.float64)[None] for name, value in values.items()}
             return values, outputs[None] if with_outputs else ()
@@ -291,7 +287,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         joined = [tf.concat([a, b], axis=1) for a, b in zip(support, query, strict=True)]
         flat = [tf.reshape(a, (tasks * a.shape[1], *a.shape[2:])) for a in joined]
         key = tf.concat([key, tf.zeros(1, tf.int64)], axis=0)
-        embedded = self._model.embed(self._model.values(), flat, training, key=key)
+        embedded = self.model.embed(self.start_values(), flat, training, key=key)
         apart = [
             tf.reshape(part, (tasks, -1, *part.shape[1:]))
             for part in embedded[:3]
@@ -310,24 +306,20 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         )
         return query, self.predict_features(self.full_head(support), query.features)
 
-    def predict_task(
-        self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]
-    ) -> tuple[tf.Tensor, Any]:
+    def predict_task(self, adapted: Adapted, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, Any]:
         """Return the head's loss and outputs for the arrays of a batch."""
-        params, head = self._parts(adapted)
-        embedded = self._model.embed(params, batch, False)
-        predicted = self.predict_features(head, embedded.features)
+        embedded = self.model.embed(adapted.params, batch, False)
+        predicted = self.predict_features(adapted.extra, embedded.features)
         return self.head_loss(embedded, predicted), self.outputs(predicted)
 
-    def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
+    def predict_outputs(self, adapted: Adapted, x: Any) -> Any:
         """Return the head's outputs for a `KerasLearner`'s x alone."""
         return self.outputs(self.predict_head(adapted, x))
 
-    def predict_head(self, adapted: list[tf.Tensor], x: Any) -> tf.Tensor:
+    def predict_head(self, adapted: Adapted, x: Any) -> tf.Tensor:
         """Return what `predict_features` does for a `KerasLearner`'s x alone."""
-        params, head = self._parts(adapted)
-        features = flat_features(self._model.learner.compute_features(x, params))
-        return self.predict_features(head, features)
+        features = flat_features(self.model.learner.compute_features(x, adapted.params))
+        return self.predict_features(adapted.extra, features)
 
     def head_loss(self, embedded: Embedding, predicted: tf.Tensor) -> tf.Tensor:
         """Return the mean cross-entropy or squared error, a scalar.
@@ -375,7 +367,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
         Parameters and exceptions are those of `MetaAlgorithm.check_batch`.
         """
-        self._model.learner.check_batch(inputs, source, stacked=stacked, targets=False)
+        self.model.learner.check_batch(inputs, source, stacked=stacked, targets=False)
         y = tf.nest.flatten(inputs[1])
         if len(y) != 1:
             raise ValueError(f"y must be one array. Received: {len(y)} arrays from {source}")
@@ -386,7 +378,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
         Parameters are those of `MetaAlgorithm.explain`.
         """
-        self._check_embedded(batch.embed(self._model.values()))
+        self._check_embedded(batch.embed(self.start_values()))
 
     def predict_on_batch(self, inputs: Any) -> tuple[tf.Tensor, Any]:
         """Compute loss and outputs for a batch, with the head of `train_on_current_task`.
@@ -403,8 +395,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 "`predict_on_batch` needs a head: call `train_on_current_task` before, or predict "
                 "with what `adapt` returns. Received: no head"
             )
-        batch = self._model.read(inputs, "`inputs`")
-        return self._predict([*self._model.values(), *self._head], batch)
+        batch = self.model.read(inputs, "`inputs`")
+        return self.runner.predict(Adapted(self.start_values(), self._head), batch)
 
     def fit(self, *args: Any, **options: Any) -> keras.callbacks.History:
         """Meta-train the learner's variables; see `MetaAlgorithm.fit`."""
@@ -429,10 +421,6 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         """Return the number of steps and of classes."""
         return super().traced_choices(), self.ways
 
-    def _parts(self, adapted):
-        count = len(self._model.variables)
-        return list(adapted[:count]), list(adapted[count:])
-
     def outputs(self, predicted: tf.Tensor) -> tf.Tensor:
         """Return what `predict` gives, of the logits or predictions of `predict_features`."""
         if self.ways is None:
@@ -442,9 +430,10 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             return log_odds if self._from_logits else tf.sigmoid(log_odds)
         return predicted if self._from_logits else tf.nn.softmax(predicted)
 
-    def _assign(self, adapted):
-        super()._assign(adapted)
-        self._head = self._parts(adapted)[1]
+    def assign(self, adapted: Adapted) -> None:
+        """Give the learner's variables their adapted values, and keep the head."""
+        super().assign(adapted)
+        self._head = list(adapted.extra)
 
     def _check_embedded(self, embedded):
         """Raise ValueError unless there is a target for each embedded example.

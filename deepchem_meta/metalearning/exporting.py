@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.metalearning.adapted import Adapted
 
 __all__ = ["ServedFunctions", "write_saved_model"]
 
@@ -26,8 +27,8 @@ class ServedFunctions(NamedTuple):
         ``(adapted, x) -> outputs``.
     """
 
-    adapt: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]
-    predict: Callable[[list[tf.Tensor], Any], Any]
+    adapt: Callable[[Sequence[tf.Tensor]], Adapted]
+    predict: Callable[[Adapted, Any], Any]
 
 
 def write_saved_model(
@@ -84,9 +85,8 @@ def _module(model: LearnerModel, functions: ServedFunctions, with_adapt: bool) -
     def adapt(*arrays):
         adapted = functions.adapt(arrays)
         names = [_plain(getattr(v, "path", v.name)) for v in model.learner.variables]
-        values = dict(zip(names, adapted, strict=False))
-        rest = adapted[len(names) :]
-        return values | {f"head_{index}": part for index, part in enumerate(rest)}
+        values = dict(zip(names, adapted.params, strict=True))
+        return values | {f"head_{index}": part for index, part in enumerate(adapted.extra)}
 
     def adapt_and_predict(*arrays):
         adapted = functions.adapt(arrays[: len(support)])

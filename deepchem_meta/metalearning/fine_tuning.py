@@ -60,7 +60,7 @@ class FineTuning(MAML):
     model's body by Keras with such heads beforehand, and do not call `fit` but `choose_rate`.
     """
 
-    _why_rate_is_fixed = "it is chosen from numbers"
+    why_rate_is_fixed = "it is chosen from numbers"
     _rate_metric = "loss"  # that of the last `fit`
 
     def __init__(
@@ -82,20 +82,22 @@ class FineTuning(MAML):
                 "`learning_rates` must be a list of numbers. "
                 f"Received: learning_rates={learning_rates!r}"
             )
-        self._candidates = [check_positive("learning_rates", rate) for rate in learning_rates]
-        self._chosen = tf.Variable(self._candidates[0], dtype=tf.float64, trainable=False)
+        candidates = [check_positive("learning_rates", rate) for rate in learning_rates]
+        chosen = tf.Variable(candidates[0], dtype=tf.float64, trainable=False)
         super().__init__(
             learner,
-            self._candidates[0],
+            candidates[0],
             optimization_steps,
             meta_batch_size,
             optimizer,
             model_dir,
             first_order=True,
             reduction=reduction,
-            own_state=[self._chosen],
+            own_state=[chosen],
             **options,
         )
+        self._candidates = candidates
+        self._chosen = chosen
 
     @property
     def learning_rate(self) -> float:
@@ -204,9 +206,3 @@ class FineTuning(MAML):
         one, params = support.own_loss_and_state(params)
         other, final = query.loss_and_state(params)
         return TaskObjective((one + other) / 2, other, final)
-
-    def changed_state(
-        self, before: list[tf.Tensor], after: list[tf.Tensor]
-    ) -> list[tf.Tensor | None]:
-        """Return what the model changed; the rate of adaptation stays."""
-        return [*super().changed_state(before, after), None]

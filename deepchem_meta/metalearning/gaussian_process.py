@@ -19,6 +19,7 @@ from deepchem_meta.metalearning._kernels import (
     kernel_diagonal,
     kernel_values,
 )
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.embedding_algorithm import (
     EmbeddingAlgorithm,
     PositiveNumber,
@@ -137,7 +138,7 @@ class GaussianProcessHead(EmbeddingAlgorithm):
     """
 
     adapts_in_steps = False
-    _for_regression = True
+    for_regression = True
 
     def __init__(
         self,
@@ -153,27 +154,33 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
-        self.kernel = _check_kernel(kernel)
-        self.kernel_steps = check_count("kernel_steps", kernel_steps)
-        self.kernel_rate = check_positive("kernel_rate", kernel_rate)
+        kernel = _check_kernel(kernel)
+        kernel_steps = check_count("kernel_steps", kernel_steps)
+        kernel_rate = check_positive("kernel_rate", kernel_rate)
         ways = known_ways(learner, ways)
-        self._noise = PositiveNumber("noise", noise, 0.1, learner)
-        self._amplitudes = [
-            PositiveNumber(f"{name}_amplitude", None, 1.0, learner) for name in self.kernel
-        ]
-        fixed = None if "rbf" in self.kernel else 1.0
-        self._length_scale = PositiveNumber("length_scale", fixed, 1.0, learner)
-        self._scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
-        self._numbers = [self._noise, *self._amplitudes, self._length_scale, self._scale]
+        noise = PositiveNumber("noise", noise, 0.1, learner)
+        amplitudes = [PositiveNumber(f"{name}_amplitude", None, 1.0, learner) for name in kernel]
+        fixed = None if "rbf" in kernel else 1.0
+        length_scale = PositiveNumber("length_scale", fixed, 1.0, learner)
+        scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
+        numbers = [noise, *amplitudes, length_scale, scale]
         super().__init__(
             learner,
             ways=ways,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=[variable for number in self._numbers for variable in number.variables],
+            own_variables=[variable for number in numbers for variable in number.variables],
             **options,
         )
+        self.kernel = kernel
+        self.kernel_steps = kernel_steps
+        self.kernel_rate = kernel_rate
+        self._noise = noise
+        self._amplitudes = amplitudes
+        self._length_scale = length_scale
+        self._scale = scale
+        self._numbers = numbers
 
     @property
     def hyperparameters(self) -> dict[str, float]:
@@ -273,7 +280,7 @@ class GaussianProcessHead(EmbeddingAlgorithm):
             return super().outputs(predicted)
         return tf.split(predicted, 2, axis=1)[0]
 
-    def predict_deviations(self, adapted: list[tf.Tensor], x: Any) -> tf.Tensor:
+    def predict_deviations(self, adapted: Adapted, x: Any) -> tf.Tensor:
         """Return the standard deviations of measurements of examples, of `predict`'s shape."""
         if self.ways is not None:
             return super().predict_deviations(adapted, x)

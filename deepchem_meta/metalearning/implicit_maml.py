@@ -12,6 +12,7 @@ from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._variables import choose_variables, variable_names
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskGradient
 from deepchem_meta.models.optimizers import Adam
@@ -65,7 +66,7 @@ class ImplicitMAML(MAML):
     """
 
     steps_are_alike = False  # each is pulled to where the first one started
-    _why_rate_is_fixed = "the implicit gradient does not depend on it"
+    why_rate_is_fixed = "the implicit gradient does not depend on it"
 
     def __init__(
         self,
@@ -83,8 +84,8 @@ class ImplicitMAML(MAML):
     ):
         reason = "the implicit gradient does not go through the steps"
         check_absent(options, "first_order", "recompute", reason=reason)
-        self._regularization = check_positive("regularization", regularization)
-        self._cg_steps = check_count("cg_steps", cg_steps, minimum=1)
+        regularization = check_positive("regularization", regularization)
+        cg_steps = check_count("cg_steps", cg_steps, minimum=1)
         _check_unbounded(learner, options.get("adapt_variables"))
         super().__init__(
             learner,
@@ -97,6 +98,8 @@ class ImplicitMAML(MAML):
             reduction=reduction,
             **options,
         )
+        self._regularization = regularization
+        self._cg_steps = cg_steps
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
         """Return the support loss with the proximal term.
@@ -109,8 +112,9 @@ class ImplicitMAML(MAML):
             pull = tf.add_n(
                 [
                     tf.cast(tf.reduce_sum((value - start) ** 2), loss.dtype)
-                    for value, start, adapts in zip(values, params, self._adapts, strict=True)
-                    if adapts
+                    for value, start in (
+                        (values[place], params[place]) for place in self.roles.adapting_places
+                    )
                 ]
             )
             return loss + self._regularization / 2 * pull, after
@@ -128,18 +132,19 @@ class ImplicitMAML(MAML):
 
         Parameters and result are those of `MetaAlgorithm.task_gradient`.
         """
-        params = self._model.values()
+        params = self.start_values()
         adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
         adapted = [
-            tf.stop_gradient(v) if a else v for v, a in zip(adapted, self._adapts, strict=True)
+            tf.stop_gradient(v) if a else v for v, a in zip(adapted, self.roles.adapts, strict=True)
         ]
-        learned = [index for index, learn in enumerate(self._model.learned) if learn]
-        moved = _reached(support, adapted, [i for i, adapts in enumerate(self._adapts) if adapts])
+        learned = self.roles.learned_places
+        moved = _reached(support, adapted, self.roles.adapting_places)
         fixed = [index for index in learned if index not in moved]
         sources = [adapted[index] for index in (*moved, *fixed)]
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            loss, final = self.query_loss(self._model.settle(adapted, support.arrays), query)
+            settled = Adapted(self.model.settle(adapted, support.arrays))
+            loss, final = self.query_loss(settled, query)
             scaled = loss * tf.cast(scale, loss.dtype)
         gradients = [_dense(gradient) for gradient in tape.gradient(scaled, sources)]
         if any(gradient is not None for gradient in gradients[: len(moved)]):

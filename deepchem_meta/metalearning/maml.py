@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_flag, check_positive
-from deepchem_meta.engine.inner_loop import descend
+from deepchem_meta.engine.inner_loop import InnerLoop
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
 from deepchem_meta.engine.model import as_variable
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning._rates import check_rate, learned_rate
 from deepchem_meta.metalearning._variables import choose_variables
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
@@ -110,7 +109,7 @@ class MAML(MetaAlgorithm):
     step, as after each step of the optimizer, and the meta-gradient goes through it.
     """
 
-    _why_rate_is_fixed: str | None = None  # set by relatives that cannot learn it
+    why_rate_is_fixed: str | None = None  # of relatives that cannot learn it
     rates: Sequence[tf.Variable] = ()  # of relatives that learn many
 
     def __init__(
@@ -130,24 +129,9 @@ class MAML(MetaAlgorithm):
         reduction: str = "sum",
         **options: Any,
     ):
-        learned_rate = as_variable(learning_rate)
-        if learned_rate is not None and self._why_rate_is_fixed:
-            raise TypeError(
-                f"`learning_rate` must be a number: {self._why_rate_is_fixed}. "
-                f"Received: learning_rate={learning_rate!r}"
-            )
-        if learned_rate is not None and not (
-            learned_rate.shape.rank == 0
-            and learned_rate.dtype.is_floating
-            and learning_rate.trainable
-        ):
-            raise ValueError(
-                "`learning_rate` must be a number, or a trainable floating-point variable that is "
-                f"a scalar. Received: learning_rate={learning_rate!r}"
-            )
-        self._learned_rate = learned_rate
-        self.learning_rate = learning_rate
+        variable = learned_rate(learning_rate, self.why_rate_is_fixed)
         check_flag("first_order", first_order)
+        check_flag("recompute", recompute)
         inner_optimizer = GradientDescent() if inner_optimizer is None else inner_optimizer
         if not isinstance(inner_optimizer, InnerOptimizer):
             raise TypeError(
@@ -156,38 +140,40 @@ class MAML(MetaAlgorithm):
             )
         if inner_clipnorm is not None:
             check_positive("inner_clipnorm", inner_clipnorm)
-        self._inner_options = {
-            "optimizer": inner_optimizer,
-            "clipnorm": inner_clipnorm,
-            "first_order": first_order,
-            "recompute": check_flag("recompute", recompute),
-        }
-        adapts = choose_variables(learner, adapt_variables)
+        own = [*([] if variable is None else [variable]), *options.pop("own_variables", ())]
         super().__init__(
             learner,
-            adapts=adapts,
+            adapts=choose_variables(learner, adapt_variables),
             optimization_steps=optimization_steps,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=self._make_rates(learner, adapts),
+            own_variables=own,
             reduction=reduction,
             **options,
+        )
+        self._learned_rate = variable
+        self._learning_rate = learning_rate
+        self._inner_loop = InnerLoop(
+            self.roles.variables,
+            self.roles.adapts,
+            rate=lambda step, index: learning_rate,
+            optimizer=inner_optimizer,
+            clipnorm=inner_clipnorm,
+            first_order=first_order,
+            recompute=recompute,
+            constraints=self.model.constraints,
         )
 
     @property
     def first_order(self) -> bool:
         """Whether each step's gradient counts as a constant."""
-        return self._inner_options["first_order"]
+        return self._inner_loop.first_order
 
     @property
     def steps_are_alike(self) -> bool:
-        """Whether no step depends on those before but by the values it starts from."""
-        return type(self._inner_options["optimizer"]) is GradientDescent
-
-    def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
-        """Return what is meta-learned besides the learner's variables."""
-        return [] if self._learned_rate is None else [self._learned_rate]
+        """Whether a step knows of the steps before it only the values that they left."""
+        return type(self._inner_loop.optimizer) is GradientDescent
 
     @property
     def learning_rate(self) -> Any:
@@ -203,7 +189,7 @@ class MAML(MetaAlgorithm):
             )
         variable = as_variable(value)
         if variable is None:
-            _check_rate(value)
+            check_rate(value)
         elif variable is not self._learned_rate:
             raise ValueError(
                 "A learned `learning_rate` must be given to the constructor, since the optimizer "
@@ -243,16 +229,23 @@ class MAML(MetaAlgorithm):
         numbers, steps
             As in `adapt_task`.
         """
-        more = len(values) - len(self._adapts)
-        return descend(
-            loss,
-            values,
-            [*self._model.variables, *[None] * more],
-            adapts=[*self._adapts, *[True] * more],
+        more = len(values) - len(self.roles.variables)
+        return self.inner_loop(numbers, more).run(loss, values, steps)
+
+    def inner_loop(self, numbers: dict[str, tf.Tensor], more: int = 0) -> InnerLoop:
+        """Return the steps of adaptation.
+
+        Parameters
+        ----------
+        numbers : dict of scalar tf.Tensor
+            What `task_numbers` gives.
+        more : int, default 0
+            How many values that are no variables, such as a head's, adapt after the learner's.
+        """
+        return self._inner_loop._replace(
+            variables=[*self.roles.variables, *[None] * more],
+            adapts=[*self.roles.adapts, *[True] * more],
             rate=lambda step, index: self.inner_rate(numbers, step, index),
-            steps=steps,
-            constraints=self._model.constraints,
-            **self._inner_options,
         )
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
@@ -299,17 +292,3 @@ class MAML(MetaAlgorithm):
     def traced_choices(self) -> Hashable:
         """Return the number of steps, and whether the learning rate is learned."""
         return super().traced_choices(), as_variable(self.learning_rate) is not None
-
-
-def _check_rate(value: Any) -> None:
-    """Raise unless `value` is a finite scalar of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.ndarray, tf.Tensor)):
-        raise TypeError(
-            "`learning_rate` must be a number or a scalar tf.Variable. "
-            f"Received: learning_rate={value!r}"
-        )
-    if np.ndim(value) != 0 or not np.isfinite(float(value)) or float(value) < 0:
-        raise ValueError(
-            "`learning_rate` must be a finite number of at least 0. "
-            f"Received: learning_rate={value!r}"
-        )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_flag
-from deepchem_meta.engine.inner_loop import descend_path
-from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning._rates import rates_of_variables
 from deepchem_meta.metalearning._step_norm import StepNorm
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.task_algorithm import TaskObjective
 
@@ -86,7 +85,7 @@ class MAMLPlusPlus(MAML):
     rate a layer.
     """
 
-    _why_rate_is_fixed = "the rate of each variable and step starts from it"
+    why_rate_is_fixed = "the rate of each variable and step starts from it"
 
     def __init__(
         self,
@@ -106,13 +105,17 @@ class MAMLPlusPlus(MAML):
         reduction: str = "mean",
         **options: Any,
     ):
-        self._total_steps = check_count("total_steps", total_steps, minimum=1)
-        self._learn_rates = check_flag("learn_rates", learn_rates)
-        self._multi_step_loss = check_flag("multi_step_loss", multi_step_loss)
-        self._derivative_annealing = check_flag("derivative_annealing", derivative_annealing)
-        self._steps = max(1, check_count("optimization_steps", optimization_steps))
-        with_norm = check_flag("step_batch_norm", step_batch_norm)
-        self._norm = StepNorm(learner if with_norm else None, self._steps)
+        total_steps = check_count("total_steps", total_steps, minimum=1)
+        flags = {
+            "learn_rates": learn_rates,
+            "multi_step_loss": multi_step_loss,
+            "derivative_annealing": derivative_annealing,
+            "step_batch_norm": step_batch_norm,
+        }
+        for name, flag in flags.items():
+            check_flag(name, flag)
+        steps = max(1, check_count("optimization_steps", optimization_steps))
+        norm = StepNorm(learner if step_batch_norm else None, steps)
         if cosine_annealing is not None:
             check_flag("cosine_annealing", cosine_annealing)
             if cosine_annealing and optimizer is not None:
@@ -123,6 +126,17 @@ class MAMLPlusPlus(MAML):
         if optimizer is None:
             falling = keras.optimizers.schedules.CosineDecay(1e-3, total_steps, alpha=0.01)
             optimizer = keras.optimizers.Adam(1e-3 if cosine_annealing is False else falling)
+        rates = {}
+        if learn_rates:
+            rates = rates_of_variables(
+                learner,
+                options.get("adapt_variables"),
+                learning_rate,
+                lambda place, variable, start: tf.Variable(
+                    tf.fill((steps,), start), name=f"rates_{place}"
+                ),
+                without=norm.places,
+            )
         super().__init__(
             learner,
             learning_rate,
@@ -131,9 +145,17 @@ class MAMLPlusPlus(MAML):
             optimizer,
             model_dir,
             reduction=reduction,
-            own_state=self._norm.statistics,
+            own_variables=[*rates.values(), *norm.learned],
+            own_state=norm.statistics,
             **options,
         )
+        self.rates = list(rates.values())
+        self._rate_of = rates
+        self._norm = norm
+        self._steps = steps
+        self._total_steps = total_steps
+        self._multi_step_loss = multi_step_loss
+        self._derivative_annealing = derivative_annealing
 
     @property
     def total_steps(self) -> int:
@@ -142,20 +164,9 @@ class MAMLPlusPlus(MAML):
 
     @property
     def steps_are_alike(self) -> bool:
-        """Whether no step depends on those before: not with rates or normalisation of each."""
+        """Whether steps are alike: not where each has rates or normalisation of its own."""
         parts = self.rates or self._norm.places
         return super().steps_are_alike and not parts
-
-    def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
-        start = float(self.learning_rate)
-        self._rate_of: dict[int, tf.Variable] = {}
-        if self._learn_rates:
-            for index, variable in enumerate(LearnerModel(learner).variables):
-                if adapts[index] and index not in self._norm.places:
-                    rates = tf.fill((self._steps,), tf.constant(start, variable.dtype))
-                    self._rate_of[index] = tf.Variable(rates, name=f"rates_{index}")
-        self.rates = list(self._rate_of.values())
-        return [*self.rates, *self._norm.learned]
 
     def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
         """Return the learned rate of a variable and step."""
@@ -200,12 +211,13 @@ class MAMLPlusPlus(MAML):
         return TaskObjective(objective, loss, last)
 
     def changed_state(
-        self, before: list[tf.Tensor], after: list[tf.Tensor]
+        self, before: list[tf.Tensor], after: list[tf.Tensor] | Adapted
     ) -> list[tf.Tensor | None]:
         """Return what the model changed of its variables, and of the statistics of each step."""
-        count = len(self._model.variables)
-        kept = self._norm.restore(after[:count], before)
-        return [*super().changed_state(before, kept), *after[count:]]
+        params, statistics = Adapted.of(after, len(before), "objective")
+        return super().changed_state(
+            before, Adapted(self._norm.restore(params, before), statistics)
+        )
 
     def _path(self, params, support, numbers, steps):
         """Return the values, and after them the statistics of each step, along the inner loop."""
@@ -218,23 +230,18 @@ class MAMLPlusPlus(MAML):
             value, after = support.loss_and_state(placed[: len(params)], step)
             return value, self._norm.collect(after, values, step)
 
-        start = [*params, *self._norm.values()]
-        more = len(start) - len(params)
-        return descend_path(
-            loss,
-            start,
-            [*self._model.variables, *[None] * more],
-            adapts=[*self._norm.without(self._adapts), *[False] * more],
-            rate=lambda step, index: self.inner_rate(numbers, step, index),
-            steps=steps,
-            constraints=self._model.constraints,
-            **{**self._inner_options, "first_order": first_order},
+        statistics = self._norm.values()
+        loop = self.inner_loop(numbers, len(statistics))._replace(
+            adapts=[*self._norm.without(self.roles.adapts), *[False] * len(statistics)],
+            first_order=first_order,
         )
+        return loop.path(loss, [*params, *statistics], steps)
 
     def _query_loss(self, values, support, query, step):
         """Return the query loss after a number of steps, and the values with their state."""
-        count = len(self._model.variables)
+        count = len(self.roles.variables)
         placed = self._norm.place(values, step - 1)
-        settled = self._model.settle(placed[:count], support.arrays)
+        settled = Adapted(self.model.settle(placed[:count], support.arrays))
         loss, after = self.query_loss(settled, query)
-        return loss, self._norm.collect(after, values, step - 1)
+        after = self._norm.collect(after, values, step - 1)
+        return loss, Adapted(after[:count], after[count:])

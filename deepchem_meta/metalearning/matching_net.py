@@ -77,16 +77,17 @@ class MatchingNet(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
-        self._temperature = PositiveNumber("temperature", temperature, 10.0, learner)
+        scale = PositiveNumber("temperature", temperature, 10.0, learner)
         super().__init__(
             learner,
             ways=ways,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=self._temperature.variables,
+            own_variables=scale.variables,
             **options,
         )
+        self._temperature = scale
 
     @property
     def temperature(self) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.metalearning._rates import rates_of_variables
 from deepchem_meta.metalearning.maml import MAML
 
 __all__ = ["MetaSGD"]
@@ -47,25 +46,30 @@ class MetaSGD(MAML):
     https://arxiv.org/abs/1707.09835
     """
 
-    _why_rate_is_fixed = "the rate of each weight starts from it"
+    why_rate_is_fixed = "the rate of each weight starts from it"
 
     def __init__(
         self, learner: Any, learning_rate: float = 0.01, *args: Any, reduction: str = "mean",
         **options: Any,
     ):  # fmt: skip
-        super().__init__(learner, learning_rate, *args, reduction=reduction, **options)
-
-    def _make_rates(self, learner: Any, adapts: Sequence[bool]) -> list[tf.Variable]:
-        start = float(self.learning_rate)
-        self._rate_of = {
-            index: tf.Variable(tf.fill(v.shape, tf.constant(start, v.dtype)), name=f"rate_{index}")
-            for index, (v, adapt) in enumerate(
-                zip(LearnerModel(learner).variables, adapts, strict=True)
-            )
-            if adapt
-        }
-        self.rates = list(self._rate_of.values())
-        return self.rates
+        rates = rates_of_variables(
+            learner,
+            options.get("adapt_variables"),
+            learning_rate,
+            lambda place, variable, start: tf.Variable(
+                tf.fill(variable.shape, start), name=f"rate_{place}"
+            ),
+        )
+        super().__init__(
+            learner,
+            learning_rate,
+            *args,
+            reduction=reduction,
+            own_variables=list(rates.values()),
+            **options,
+        )
+        self.rates = list(rates.values())
+        self._rate_of = rates
 
     def inner_rate(self, numbers: dict[str, tf.Tensor], step: int, index: int) -> tf.Tensor:
         """Return the learned rates of a variable's weights."""

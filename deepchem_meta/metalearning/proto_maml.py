@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.model import Embedding
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm, dense_layer
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.protonet import prototypes
@@ -100,23 +100,19 @@ class ProtoMAML(EmbeddingAlgorithm, MAML):
         support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         steps: int,
-    ) -> list[tf.Tensor]:
+    ) -> Adapted:
         """Take `steps` steps from the prototypes' head.
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
         embedded = support.embed(params)
         *head, present = self.full_head(embedded)
-        loss = self._support_loss(support, present)
-        return [*self.take_steps(loss, [*embedded.params, *head], numbers, steps), present]
-
-    def _support_loss(self, support: TaskBatch, present: tf.Tensor) -> Callable:
-        """Return the cross-entropy of the head on the support set, as `inner_loss` would."""
+        count = len(params)
 
         def loss(values, step):
-            params, head = self._parts(values)
-            embedded = support.embed(params, step)
+            embedded, head = support.embed(values[:count], step), values[count:]
             predicted = self.predict_features([*head, present], embedded.features)
             return self.head_loss(embedded, predicted), [*embedded.params, *head]
 
-        return loss
+        values = self.take_steps(loss, [*embedded.params, *head], numbers, steps)
+        return Adapted(values[:count], [*values[count:], present])

@@ -97,18 +97,19 @@ class ProtoNet(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
-        self._distance = check_option("distance", distance, tuple(_TEMPERATURES))
-        start = _TEMPERATURES[distance]
-        self._temperature = PositiveNumber("temperature", temperature, start, learner)
+        check_option("distance", distance, tuple(_TEMPERATURES))
+        scale = PositiveNumber("temperature", temperature, _TEMPERATURES[distance], learner)
         super().__init__(
             learner,
             ways=ways,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=self._temperature.variables,
+            own_variables=scale.variables,
             **options,
         )
+        self._distance = distance
+        self._temperature = scale
 
     @property
     def temperature(self) -> float:

@@ -58,7 +58,7 @@ class Reptile(MAML):
     of Adam start from 0 in each task; in the authors' code the second ones go on from the last.
     """
 
-    _why_rate_is_fixed = "Reptile has no gradient to learn it by"
+    why_rate_is_fixed = "Reptile has no gradient to learn it by"
 
     def __init__(
         self,
@@ -101,13 +101,12 @@ class Reptile(MAML):
         Parameters and result are those of `MetaAlgorithm.task_gradient`. The difference is None
         for variables that do not adapt.
         """
-        params = self._model.values()
-        adapted = self._adapt(params, support, numbers, self.optimization_steps)
+        params = self.start_values()
+        adapted = self.adapt_and_settle(params, support, numbers, self.optimization_steps)
         loss, final = self.query_loss(adapted, query)
         differences = [
             tf.cast(scale, before.dtype) * (before - after) if adapts else None
-            for before, after, adapts in zip(params, adapted, self._adapts, strict=True)
+            for before, after, adapts in zip(params, adapted.params, self.roles.adapts, strict=True)
         ]
-        learned = zip(differences, self._model.learned, strict=True)
-        gradients = [difference for difference, learn in learned if learn]
+        gradients = self.roles.of_learned(differences)
         return TaskGradient(loss, gradients, self.changed_state(params, final))

@@ -70,7 +70,7 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
     """
 
     adapts_in_steps = False
-    _for_regression = True
+    for_regression = True
 
     def __init__(
         self,
@@ -83,18 +83,20 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
-        self._regularization = PositiveNumber("regularization", regularization, 1.0, learner)
+        penalty = PositiveNumber("regularization", regularization, 1.0, learner)
         ways = known_ways(learner, ways)
-        self._scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
+        scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
         super().__init__(
             learner,
             ways=ways,
             meta_batch_size=meta_batch_size,
             optimizer=optimizer,
             model_dir=model_dir,
-            own_variables=[*self._regularization.variables, *self._scale.variables],
+            own_variables=[*penalty.variables, *scale.variables],
             **options,
         )
+        self._regularization = penalty
+        self._scale = scale
 
     @property
     def regularization(self) -> float:

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from deepchem_meta._checks import check_count
 from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning.adapted import Adapted
 
 __all__ = ["TaskAlgorithm", "TaskGradient", "TaskObjective"]
 
@@ -24,13 +27,14 @@ class TaskObjective(NamedTuple):
         What is minimised.
     loss : scalar tf.Tensor
         The query loss after adaptation, to be reported.
-    final : list of tf.Tensor
-        The values with the model's state as the task leaves it.
+    final : list of tf.Tensor or Adapted
+        The values with the model's state as the task leaves it; as `extra` those of the
+        algorithm's own state.
     """
 
     objective: tf.Tensor
     loss: tf.Tensor
-    final: list[tf.Tensor]
+    final: list[tf.Tensor] | Adapted
 
 
 class TaskGradient(NamedTuple):
@@ -58,15 +62,46 @@ class TaskAlgorithm:
     follow from it; `query_loss`, `objective`, `predict_task` and `task_gradient` can be overridden
     too. All of them are traced, for each layout of the data once, and run for all tasks at once or
     one after the other.
+
+    Parameters
+    ----------
+    model : LearnerModel
+        The learner as a pure function.
+    roles : Roles
+        Which variables are meta-learned, which adapt, and which are state.
+    optimization_steps : int
+        Steps of adaptation to each task in `fit`.
+
+    Attributes
+    ----------
+    model, roles
+        As given.
     """
 
-    _model: LearnerModel
-    _meta_variables: list[tf.Variable]
-    _state: list[int]  # the variables that only the model itself changes
-    optimization_steps: int
     first_order: bool = False
     adapts_in_steps: bool = True
     steps_are_alike: bool = False  # so that n steps are one step n times
+
+    def __init__(self, model: LearnerModel, roles: Roles, optimization_steps: int):
+        self.model = model
+        self.roles = roles
+        self.optimization_steps = optimization_steps
+
+    @property
+    def optimization_steps(self) -> int:
+        """Steps of adaptation to each task in `fit`. An int of at least 0."""
+        return self._optimization_steps
+
+    @optimization_steps.setter
+    def optimization_steps(self, value: int) -> None:
+        self._optimization_steps = check_count("optimization_steps", value)
+
+    def start_values(self) -> list[tf.Tensor]:
+        """Return what adaptation starts from: the present values of the learner's variables.
+
+        Under a `tf.GradientTape` the reads are recorded.
+        """
+        return self.model.values()
 
     def adapt_task(
         self,
@@ -74,7 +109,7 @@ class TaskAlgorithm:
         support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         steps: int,
-    ) -> list[tf.Tensor]:
+    ) -> list[tf.Tensor] | Adapted:
         """Adapt the values of the learner's variables to a task.
 
         Parameters
@@ -91,20 +126,34 @@ class TaskAlgorithm:
 
         Returns
         -------
-        list of tf.Tensor
-            The adapted values; after them whatever else `query_loss` and `predict_task` need
-            (prototypes, a solved head).
+        list of tf.Tensor, or Adapted
+            The adapted values, one for each of the learner's variables; as `Adapted` with whatever
+            else `query_loss` and `predict_task` need (prototypes, a solved head).
         """
         raise NotImplementedError("Subclasses of MetaAlgorithm must implement adapt_task.")
 
-    def query_loss(
-        self, adapted: list[tf.Tensor], query: TaskBatch
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def adapt_and_settle(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        steps: int,
+    ) -> Adapted:
+        """Return what `adapt_task` gives, with the state of the model that prediction is to use.
+
+        Parameters are those of `adapt_task`. A learner may want statistics of the support set,
+        computed by the adapted model in one more pass.
+        """
+        count = len(self.roles.variables)
+        params, extra = Adapted.of(self.adapt_task(params, support, numbers, steps), count)
+        return Adapted(self.model.settle(params, support.arrays), extra)
+
+    def query_loss(self, adapted: Adapted, query: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the loss on a task's query batch, a scalar, and the values with their state.
 
         By default the loss is the learner's.
         """
-        return query.loss_and_state(adapted)
+        return query.loss_and_state(adapted.params)
 
     def objective(
         self,
@@ -126,58 +175,52 @@ class TaskAlgorithm:
         -------
         TaskObjective
         """
-        adapted = self._adapt(params, support, numbers, self.optimization_steps)
+        adapted = self.adapt_and_settle(params, support, numbers, self.optimization_steps)
         if not self.first_order:
             check_second_derivatives()
         loss, final = self.query_loss(adapted, query)
         return TaskObjective(loss, loss, final)
 
-    def predict_task(
-        self, adapted: list[tf.Tensor], batch: Sequence[tf.Tensor]
-    ) -> tuple[tf.Tensor, Any]:
+    def predict_task(self, adapted: Adapted, batch: Sequence[tf.Tensor]) -> tuple[tf.Tensor, Any]:
         """Return the loss and the outputs of an adapted model for the arrays of a batch.
 
         By default they are the learner's, with ``training=False``.
         """
-        return self._model.predict(adapted, batch)
+        return self.model.predict(adapted.params, batch)
 
-    def predict_outputs(self, adapted: list[tf.Tensor], x: Any) -> Any:
+    def predict_outputs(self, adapted: Adapted, x: Any) -> Any:
         """Return the outputs of an adapted model of a `KerasLearner` for x alone."""
-        return self._model.learner.compute_outputs(x, adapted)
+        return self.model.learner.compute_outputs(x, adapted.params)
 
-    def predict_deviations(self, adapted: list[tf.Tensor], x: Any) -> tf.Tensor:
+    def predict_deviations(self, adapted: Adapted, x: Any) -> tf.Tensor:
         """Return the standard deviations of `predict_outputs`; see `AdaptedTask.predict_std`."""
         raise TypeError(
             "`predict_std` needs an algorithm whose predictions have a spread: "
             f"GaussianProcessHead for regression. Received: a {type(self).__name__}"
         )
 
-    def adapted_model(
-        self, variables: list[tf.Tensor], head: list[tf.Tensor], support: Any
-    ) -> keras.Model:
+    def adapted_model(self, adapted: Adapted, support: Any) -> keras.Model:
         """Return an adapted model as a plain `keras.Model`; see `AdaptedTask.to_model`.
 
         Parameters
         ----------
-        variables : list of tf.Tensor
-            The adapted value of each of the learner's variables.
-        head : list of tf.Tensor
-            What `adapt_task` returned after them.
+        adapted : Adapted
+            What adaptation gave.
         support : nested structure of tf.Tensor
             The support batch.
         """
-        if not hasattr(self._model.learner, "to_model"):
+        if not hasattr(self.model.learner, "to_model"):
             raise TypeError(
                 "`to_model` needs a learner that is a KerasLearner. "
-                f"Received: {type(self._model.learner).__name__}"
+                f"Received: {type(self.model.learner).__name__}"
             )
-        if head:
+        if adapted.extra:
             raise TypeError(
                 "`to_model` needs an algorithm that predicts with the model itself, or whose head "
                 "is known as layers; `predict` serves all. "
                 f"Received: a {type(self).__name__} with a head of its own"
             )
-        return self._model.learner.to_model(variables, support)
+        return self.model.learner.to_model(adapted.params, support)
 
     @property
     def learns_together(self) -> bool:
@@ -194,7 +237,7 @@ class TaskAlgorithm:
 
         By default a `KerasLearner`'s loss says it.
         """
-        return getattr(self._model.learner, "classes_as", None)
+        return getattr(self.model.learner, "classes_as", None)
 
     def task_gradient(
         self,
@@ -219,30 +262,34 @@ class TaskAlgorithm:
         TaskGradient
         """
         with tf.GradientTape() as tape:
-            params = self._model.values()
+            params = self.start_values()
             objective, loss, final = self.objective(params, support, query, numbers)
             scaled = objective * tf.cast(scale, objective.dtype)
-        gradients = tape.gradient(scaled, self._meta_variables)
+        gradients = tape.gradient(scaled, self.roles.meta_variables)
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         return TaskGradient(loss, gradients, self.changed_state(params, final))
 
     def changed_state(
-        self, before: list[tf.Tensor], after: list[tf.Tensor]
+        self, before: list[tf.Tensor], after: list[tf.Tensor] | Adapted
     ) -> list[tf.Tensor | None]:
         """Return what the model itself changed of its variables' values.
 
         Parameters
         ----------
-        before, after : list of tf.Tensor
-            The values at a task's beginning and end.
+        before : list of tf.Tensor
+            The values at a task's beginning.
+        after : list of tf.Tensor or Adapted
+            Those at its end, `TaskObjective.final`.
 
         Returns
         -------
         list of tf.Tensor or None
-            The new value of each variable that is neither meta-learned nor adapted; None where it
-            is the old one.
+            The new value of each of `Roles.state_variables`; None where it is the old one.
         """
-        return [None if after[i] is before[i] else after[i] for i in self._state]
+        params, own = Adapted.of(after, len(before), "objective")
+        places = self.roles.state_places
+        kept = [None if params[i] is before[i] else params[i] for i in places]
+        return [*kept, *(own or [None] * len(self.roles.own_state))]
 
     def check_batch(self, inputs: Any, source: str, stacked: bool) -> None:
         """Raise if a batch of a `KerasLearner` is not as the algorithm needs it.
@@ -262,7 +309,7 @@ class TaskAlgorithm:
         ------
         TypeError, ValueError
         """
-        self._model.learner.check_batch(inputs, source, stacked=stacked)
+        self.model.learner.check_batch(inputs, source, stacked=stacked)
 
     def explain(self, batch: TaskBatch) -> None:
         """Raise ValueError if a batch is why a result is not finite; nothing by default.
@@ -283,50 +330,3 @@ class TaskAlgorithm:
     def traced_choices(self) -> Hashable:
         """Return what a trace of `adapt_task` holds fast, so that a change leads to a new one."""
         return self.optimization_steps
-
-    def _adapt(self, params, support, numbers, steps):
-        """Return the adapted values with the state that prediction is to use."""
-        adapted = self.adapt_task(params, support, numbers, steps)
-        count = len(self._model.variables)
-        return [*self._model.settle(adapted[:count], support.arrays), *adapted[count:]]
-
-    def _task_gradient(self, support, query, numbers, key, scale):
-        """Return what `TaskFunctions.gradient` asks for."""
-        batches = self._batches(support, query, key, training=True)
-        return self.task_gradient(*batches, numbers, scale)
-
-    def _measure_task(self, support, query, numbers, key):
-        """Return losses before and after adaptation, and the metrics of the query set after it.
-
-        Those before adaptation are left out where there is none.
-        """
-        support, query = self._batches(support, query, key, training=True)
-        params = self._model.values()
-        values = {}
-        if self.adapts_in_steps and self.optimization_steps:
-            before = self._adapt(params, support, numbers, 0)
-            values["support_loss_before"] = self.query_loss(before, support)[0]
-            values["query_loss_before"] = self.query_loss(before, query)[0]
-        after = self._adapt(params, support, numbers, self.optimization_steps)
-        values["support_loss_after"] = self.query_loss(after, support)[0]
-        if self._model.metric_names:
-            _, outputs = self.predict_task(after, query.arrays)
-            values |= self._model.metrics(query.arrays, outputs)
-        return {name: tf.cast(value, tf.float64) for name, value in values.items()}
-
-    def _evaluate_task(self, support, query, numbers, key, steps, with_outputs):
-        """Return the query loss, metrics and outputs after each number of steps, stacked."""
-        support, query = self._batches(support, query, key, training=False)
-        params = self._model.values()
-        rows = []
-        for count in steps:
-            adapted = self._adapt(params, support, numbers, count)
-            loss, outputs = self.predict_task(adapted, query.arrays)
-            values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
-            values = {name: tf.cast(value, tf.float64) for name, value in values.items()}
-            rows.append((values, outputs if with_outputs else ()))
-        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
-
-    def _batches(self, support, query, key, training):
-        pairs = (support, "support"), (query, "query")
-        return [TaskBatch(self._model, arrays, role, key, training) for arrays, role in pairs]

@@ -2,20 +2,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepchem_meta.engine import inner_loop
+from deepchem_meta.engine.inner_loop import InnerLoop
 from deepchem_meta.engine.inner_optimizers import Adam, GradientDescent, Momentum
 
 
 def descend(loss, variables, **options):
-    options = {"adapts": [True] * len(variables), "steps": 1, **options}
-    params = [tf.convert_to_tensor(v) for v in variables]
-
-    def with_state(values, step):
-        return loss(values), values
-
-    return inner_loop.descend(
-        with_state, params, variables, rate=lambda *_: tf.constant(0.1, tf.float64), **options
-    )
+    steps = options.pop("steps", 1)
+    adapts = options.pop("adapts", [True] * len(variables))
+    loop = InnerLoop(variables, adapts, lambda *_: tf.constant(0.1, tf.float64), **options)
+    values = [tf.convert_to_tensor(v) for v in variables]
+    return loop.run(lambda values, step: (loss(values), values), values, steps)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 30])
@@ -118,16 +114,14 @@ OPTIMIZERS = [
 @pytest.mark.parametrize("steps", [0, 1, 4, 15])
 def test_rules_against_numpy(optimizer, oracle, clipnorm, steps):
     v = tf.Variable([2.0, -1.0], dtype=tf.float64)
-    (value,) = inner_loop.descend(
-        quadratic,
-        [tf.convert_to_tensor(v)],
+    loop = InnerLoop(
         [v],
-        adapts=[True],
-        rate=lambda step, index: tf.constant(0.1, tf.float64),
-        steps=steps,
+        [True],
+        lambda step, index: tf.constant(0.1, tf.float64),
         optimizer=optimizer,
         clipnorm=clipnorm,
     )
+    (value,) = loop.run(quadratic, [tf.convert_to_tensor(v)], steps)
     np.testing.assert_allclose(
         value, unrolled(oracle, [2.0, -1.0], steps, 0.1, clipnorm), rtol=1e-12
     )
@@ -143,16 +137,14 @@ def test_second_order_against_central_differences(optimizer, oracle, recompute, 
 
     @tf.function
     def end(start, first, second):
-        return inner_loop.descend(
-            quadratic,
-            [start],
+        loop = InnerLoop(
             [v],
-            adapts=[True],
-            rate=lambda step, index: tf.stack([first, second])[step % 2],
-            steps=steps,
+            [True],
+            lambda step, index: tf.stack([first, second])[step % 2],
             optimizer=optimizer,
             recompute=recompute,
-        )[0]
+        )
+        return loop.run(quadratic, [start], steps)[0]
 
     @tf.function
     def gradients():
@@ -182,14 +174,16 @@ def test_a_value_without_a_variable_and_reads_of_the_variable_itself(steps, reco
     def end(u):
         with tf.GradientTape() as tape:
             tape.watch(u)
-            found = inner_loop.descend(
+            loop = InnerLoop(
+                [v, None],
+                [True, True],
+                lambda *_: tf.constant(0.1, tf.float64),
+                recompute=recompute,
+            )
+            found = loop.run(
                 lambda p, step: ((p[0] ** 2 + p[1] ** 2) / 2 + v**2, p),
                 [tf.convert_to_tensor(v), u],
-                [v, None],
-                adapts=[True, True],
-                rate=lambda *_: tf.constant(0.1, tf.float64),
-                steps=steps,
-                recompute=recompute,
+                steps,
             )
             total = found[0] + found[1]
         return found, tape.gradient(total, [v, u])

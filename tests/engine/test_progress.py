@@ -66,7 +66,7 @@ def test_callbacks_can_stop_and_steer(tmp_path):
     maml = MAML(learner, **FAST, model_dir=tmp_path)
     csv = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     history = maml.fit(500, callbacks=[Stop(), csv], steps_per_execution=5)
-    assert int(maml._step) == 11  # one, then two calls of five
+    assert maml.step == 11  # one, then two calls of five
     assert len(history.history["loss"]) == 1
     assert (tmp_path / "log.csv").read_text().count("\n") == 2
     other = ResumableSine()

@@ -40,7 +40,7 @@ def classifier():
 
 def state(algorithm):
     """Return all that training changes."""
-    store = algorithm._store
+    store = algorithm._checkpoints._newest
     return [v.numpy() for part in store._parts.values() for v in part]
 
 
@@ -109,8 +109,8 @@ def test_settings_are_those_of_now(tmp_path):
     again = load(tmp_path / "saved", keras_learner(), model_dir=tmp_path / "run")
     assert (again.optimization_steps, again.meta_batch_size, again.first_order) == (3, 7, True)
     assert repr(again.optimizer) == repr(maml.optimizer)
-    assert again._inner_options["optimizer"].momentum == 0.7
-    assert again._adapts == maml._adapts and again.model_dir == str(tmp_path / "run")
+    assert again.inner_loop({}).optimizer.momentum == 0.7
+    assert again.roles.adapts == maml.roles.adapts and again.model_dir == str(tmp_path / "run")
     assert float(again.learning_rate.numpy()) == pytest.approx(0.05)
     assert isinstance(again.learning_rate, tf.Variable)
 
@@ -127,7 +127,7 @@ def test_variables_and_layers_as_arguments(given, tmp_path):
     learner = keras_learner()
     maml = MAML(learner, adapt_variables=given(learner), **PLAIN)
     maml.save(tmp_path / "saved")
-    assert load(tmp_path / "saved", keras_learner())._adapts == maml._adapts
+    assert load(tmp_path / "saved", keras_learner()).roles.adapts == maml.roles.adapts
 
 
 class Mine(MAML):

@@ -1,0 +1,101 @@
+"""What each variable is there for: to be meta-learned, to adapt, or to hold the model's state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import tensorflow as tf
+
+from deepchem_meta.engine.model import LearnerModel
+
+__all__ = ["Roles"]
+
+Value = TypeVar("Value")
+
+
+class Roles(NamedTuple):
+    """The parts that variables play in an algorithm.
+
+    Attributes
+    ----------
+    variables : list of tf.Variable
+        The learner's variables, in its order. "Places" are places in this list.
+    learned : list of bool
+        Which of them the optimizer moves.
+    adapts : list of bool
+        Which of them adaptation to a task changes.
+    own : list of tf.Variable
+        What is meta-learned besides: a learning rate, a temperature.
+    own_state : list of tf.Variable
+        What the algorithm changes itself, as a model does its moving averages.
+    """
+
+    variables: list[tf.Variable]
+    learned: list[bool]
+    adapts: list[bool]
+    own: list[tf.Variable]
+    own_state: list[tf.Variable]
+
+    @classmethod
+    def of(
+        cls,
+        model: LearnerModel,
+        adapts: Sequence[bool] | None,
+        own: Sequence[tf.Variable],
+        own_state: Sequence[tf.Variable],
+    ) -> Roles:
+        """Return the roles over a learner's model.
+
+        Parameters
+        ----------
+        model : LearnerModel
+            Says which variables there are, and which of them are meta-learned.
+        adapts, own, own_state
+            The attributes. None adapts by default; of `own` those that the learner lists are left
+            out.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to learn.
+        """
+        variables = model.variables
+        own = [one for one in own if not any(one is variable for variable in variables)]
+        adapts = [False] * len(variables) if adapts is None else list(adapts)
+        if not own and not any(model.learned):
+            raise ValueError(
+                "There must be something to learn: `learner` has no trainable variable, and the "
+                f"algorithm none of its own. Received: a {type(model.learner).__name__} without"
+            )
+        return cls(variables, model.learned, adapts, own, list(own_state))
+
+    @property
+    def meta_variables(self) -> list[tf.Variable]:
+        """All that the optimizer moves: those of the learner, and then `own`."""
+        return [*self.of_learned(self.variables), *self.own]
+
+    @property
+    def state_variables(self) -> list[tf.Variable]:
+        """All that only the model or the algorithm itself changes."""
+        return [*(self.variables[place] for place in self.state_places), *self.own_state]
+
+    @property
+    def learned_places(self) -> list[int]:
+        """The places of what the optimizer moves."""
+        return [place for place, learned in enumerate(self.learned) if learned]
+
+    @property
+    def adapting_places(self) -> list[int]:
+        """The places of what adaptation changes."""
+        return [place for place, adapts in enumerate(self.adapts) if adapts]
+
+    @property
+    def state_places(self) -> list[int]:
+        """The places of what is neither meta-learned nor adapted."""
+        pairs = zip(self.learned, self.adapts, strict=True)
+        return [place for place, pair in enumerate(pairs) if not any(pair)]
+
+    def of_learned(self, values: Sequence[Value]) -> list[Value]:
+        """Return those of `values`, one a variable, that belong to what the optimizer moves."""
+        return [values[place] for place in self.learned_places]
