@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
-from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.engine.checkpoints import CheckpointStore, Saved
 from deepchem_meta.engine.episodes import EpisodeChunks
 from deepchem_meta.engine.execution import LOGS, Execution, Plan
 from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.model_dirs import open_model_dir
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, Progress
@@ -153,13 +154,16 @@ class MetaAlgorithm(TaskAlgorithm):
             self, self._meta_optimizer, execution._replace(strategy=strategy), seed_variable
         )
         self._sampler = _make_sampler(model, seed_variable)
-        store = CheckpointStore(
-            self._model_dir,
+        saved = Saved(
             listed=roles.variables,
             own=[*roles.own, *roles.own_state],
             random=[seed_variable],
             optimizer=[step, *self._meta_optimizer.state],
             optimizer_name=type(keras_optimizer).__name__,
+        )
+        store = CheckpointStore(
+            self._model_dir,
+            saved,
             settings=lambda: describe(self, self._arguments),
             differences=differences,
         )
@@ -283,7 +287,8 @@ class MetaAlgorithm(TaskAlgorithm):
         TypeError, ValueError
             If an argument, the learner or one of its batches is not as described.
         RuntimeError
-            If it is called in a `strategy.scope()`. The algorithm knows the one it was made in.
+            If it is called in a `strategy.scope()`, since the algorithm knows the one it was made
+            in; or another process trains into `model_dir`.
         FloatingPointError
             If a loss or gradient is not finite. The variables stay as the last finite meta-step
             left them, and nothing is saved.
@@ -328,9 +333,10 @@ class MetaAlgorithm(TaskAlgorithm):
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
-        self._checkpoints.prepare()
-        with EpisodeQueue(self._sampler, self.meta_batch_size) as queue:
-            self._checkpoints.follow(queue)
+        with (
+            EpisodeQueue(self._sampler, self.meta_batch_size) as queue,
+            self._checkpoints.opened(queue),
+        ):
             state = fitting.fit(
                 self.runner.trainer(),
                 queue,
@@ -341,8 +347,8 @@ class MetaAlgorithm(TaskAlgorithm):
                 on_first=lambda episodes: self.runner.try_model([c[0] for c in episodes.support]),
                 save=lambda state: self._checkpoints.save(keep, state),
             )
-        self._meta_optimizer.finalize()
-        self._checkpoints.save(keep, state)  # what a callback did at the end included
+            self._meta_optimizer.finalize()
+            self._checkpoints.save(keep, state)  # what a callback did at the end included
         return progress.history
 
     def restore(self, best: bool = False) -> None:

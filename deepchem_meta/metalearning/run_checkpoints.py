@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from deepchem_meta.engine.checkpoints import Best, CheckpointStore, check_saved
+from deepchem_meta.engine.best import Best
+from deepchem_meta.engine.checkpoints import CheckpointStore, check_saved
 from deepchem_meta.engine.sampling import EpisodeQueue, LearnerSampler, TaskSampler
 
 __all__ = ["RunCheckpoints"]
@@ -26,7 +28,7 @@ class RunCheckpoints:
 
     def __init__(self, newest: CheckpointStore, sampler: LearnerSampler | TaskSampler):
         self._newest = newest
-        self._best = newest.at(os.path.join(newest.model_dir, "best"))
+        self._best = newest.at(os.path.join(newest.folder.path, "best"))
         self._sampler = sampler
         self._queue: Callable[[], EpisodeQueue | None] = lambda: None
 
@@ -35,13 +37,16 @@ class RunCheckpoints:
         """Whether there is a checkpoint in `model_dir`."""
         return self._newest.has_checkpoints
 
-    def follow(self, queue: EpisodeQueue) -> None:
-        """Take where sampling stands from a queue, as long as that is in use."""
-        self._queue = weakref.ref(queue)
+    @contextlib.contextmanager
+    def opened(self, queue: EpisodeQueue) -> Iterator[None]:
+        """Be the only process that saves here, and take where sampling stands from a queue.
 
-    def prepare(self) -> None:
-        """See to it that a checkpoint can be saved; see `CheckpointStore.prepare`."""
-        self._newest.prepare()
+        That checkpoints can be saved is seen to before.
+        """
+        self._newest.folder.prepare()
+        self._queue = weakref.ref(queue)
+        with self._newest.folder.locked():
+            yield
 
     def save(self, max_to_keep: int, sampling: Any) -> None:
         """Save the newest checkpoint, with where sampling stood after its last meta-step."""

@@ -1,4 +1,3 @@
-import gc
 import os
 import shutil
 from pathlib import Path
@@ -8,12 +7,8 @@ import pytest
 import tensorflow as tf
 from learners import Quadratic
 
-from deepchem_meta.engine.checkpoints import CheckpointStore, open_model_dir
+from deepchem_meta.engine.checkpoints import CheckpointStore, Saved
 from deepchem_meta.metalearning import MAML
-
-
-class Owner:
-    pass
 
 
 def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", own=()):
@@ -21,7 +16,7 @@ def store(folder, listed=(1.0, [2.0, 3.0]), slots=(0.0,), name="Adam", own=()):
         part: [tf.Variable(np.asarray(v, np.float32)) for v in given]
         for part, given in (("listed", listed), ("own", own), ("optimizer", slots))
     }
-    return CheckpointStore(str(folder), random=[], optimizer_name=name, **variables), variables
+    return CheckpointStore(str(folder), Saved(optimizer_name=name, **variables)), variables
 
 
 def fill(variables, value):
@@ -121,9 +116,7 @@ def test_another_learners_checkpoint_changes_nothing(tmp_path, options, message)
 def test_another_dtype_is_another_learner(tmp_path):
     store(tmp_path)[0].save(5, None)
     variables = [tf.Variable(1.0, dtype=tf.float64), tf.Variable([2.0, 3.0])]
-    other = CheckpointStore(
-        str(tmp_path), listed=variables, own=[], optimizer=[], random=[], optimizer_name="Adam"
-    )
+    other = CheckpointStore(str(tmp_path), Saved(listed=variables, optimizer_name="Adam"))
     with pytest.raises(ValueError, match=r"listed/0: float32 \(\) in the.*float64 \(\) here"):
         other.restore()
 
@@ -144,11 +137,7 @@ def test_deepchems_own_checkpoint(shared_data):
     w, b = tf.Variable(np.zeros((3, 2))), tf.Variable(np.zeros(2))
     one = CheckpointStore(
         str(shared_data / "deepchem-2.8.0-checkpoint"),
-        listed=[w, b],
-        own=[],
-        random=[],
-        optimizer=[tf.Variable(1.0)],
-        optimizer_name="Adam",
+        Saved(listed=[w, b], optimizer=[tf.Variable(1.0)], optimizer_name="Adam"),
     )
     assert one.restore() is None
     assert w.numpy()[1, 1] == -0.872332568108134
@@ -160,40 +149,6 @@ def test_state_that_cannot_be_saved(tmp_path, state):
     with pytest.raises(TypeError, match="A learner's state must"):
         store(tmp_path)[0].save(5, state)
     assert not list(tmp_path.glob("*.index"))
-
-
-def test_temporary_folder_goes_with_its_last_user():
-    first, second = Owner(), Owner()
-    path = open_model_dir(first, None)
-    assert open_model_dir(second, path) == path
-    del first
-    gc.collect()
-    assert os.path.isdir(path)
-    del second
-    gc.collect()
-    assert not os.path.exists(path)
-
-
-def test_a_users_folder_stays(tmp_path):
-    owner = Owner()
-    path = open_model_dir(owner, tmp_path / "made" / "here")
-    assert os.path.isdir(path)
-    del owner
-    gc.collect()
-    assert os.path.isdir(path)
-
-
-def test_bad_model_dir(tmp_path):
-    (tmp_path / "file").write_text("")
-    for bad in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ValueError, match=r"must be a folder that can be written to.*Received"):
-            open_model_dir(Owner(), bad)
-    with pytest.raises(TypeError, match="must be a path or None"):
-        open_model_dir(Owner(), 3)
-    for name in ("run[1]", "run*", "what?", "back\\slash"):
-        with pytest.raises(ValueError, match=r"must not have any of the characters \* \? \[ and"):
-            open_model_dir(Owner(), tmp_path / name / "below")
-        assert not (tmp_path / name).exists()
 
 
 def test_saving_is_tried_before_training(tmp_path):
@@ -213,12 +168,12 @@ def test_a_folder_that_may_only_be_read_is_restored_from(tmp_path):
     one.save(5, None)
     tmp_path.chmod(0o500)
     try:
-        assert open_model_dir(Owner(), tmp_path) == str(tmp_path)
+        assert MAML(Quadratic(), model_dir=tmp_path).model_dir == str(tmp_path)
         two, restored = store(tmp_path)
         two.restore()
         assert float(restored["listed"][0]) == 2.0
         with pytest.raises(ValueError, match="can be written to"):
-            two.prepare()
+            two.folder.prepare()
     finally:
         tmp_path.chmod(0o700)
 

@@ -40,8 +40,8 @@ def classifier():
 
 def state(algorithm):
     """Return all that training changes."""
-    store = algorithm._checkpoints._newest
-    return [v.numpy() for part in store._parts.values() for v in part]
+    saved = algorithm._checkpoints._newest._saved
+    return [v.numpy() for part in saved[:4] for v in part]
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
