@@ -133,3 +133,40 @@ def test_the_engine_knows_nothing_of_what_stands_on_it():
     for path in (ROOT / "deepchem_meta" / "engine").glob("*.py"):
         found = re.findall(r"^\s*(?:from|import) deepchem_meta\.(\w+)", path.read_text(), re.M)
         assert set(found) <= {"_checks", "engine"}, path.name
+
+
+# Of named tuples, of Keras (which has no public names for these) and of DeepChem's optimizers; and
+# the two parts of one class, AssayTasks.
+OTHERS_PRIVATE = {
+    *("_asdict", "_replace"),
+    *("_flatten_layers", "_inbound_nodes", "_keras_history", "_maybe_init_progbar"),
+    *("_reset_progbar", "_accumulators", "_get_variable_index", "_momentums", "_velocities"),
+    *("_create_keras_schedule", "_create_tf_optimizer", "_create_tf_tensor"),
+    *("_configure", "_start"),
+}
+
+
+def _private_names_of_others(source):
+    """Return the attributes with an underscore that a file uses and does not define."""
+    used, defined = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            defined.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            (defined if isinstance(node.ctx, ast.Store) else used).add(node.attr)
+    return {n for n in used - defined if n.startswith("_") and not n.startswith("__")}
+
+
+def test_private_names_of_others_are_found():
+    assert _private_names_of_others("class A:\n  def f(self, b):\n    return b._x") == {"_x"}
+    own = "class A:\n  def __init__(self):\n    self._x = 1\n  def f(self):\n    return self._x"
+    assert _private_names_of_others(own) == set()
+
+
+def test_no_file_uses_a_private_name_of_another():
+    """So every algorithm of the package is written in names that a user's own can use."""
+    for path in PACKAGE.rglob("*.py"):
+        found = _private_names_of_others(path.read_text(encoding="utf-8"))
+        assert found <= OTHERS_PRIVATE, path.name

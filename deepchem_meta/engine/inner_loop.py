@@ -80,14 +80,17 @@ class InnerLoop(NamedTuple):
         steps : int
             The number of steps; with 0 the values come back as they are.
         """
-        if steps <= _MOST_UNROLLED:
-            return self.path(loss, values, steps)[-1]
-        return tf.while_loop(
-            lambda step, *_: step < steps,
-            lambda *state: self._step(loss, *state),
-            self._start(values),
-            maximum_iterations=steps,
-        )[1]
+        state = self._start(values)
+        if steps > _MOST_UNROLLED:
+            return tf.while_loop(
+                lambda step, *_: step < steps,
+                lambda *state: self._step(loss, *state),
+                state,
+                maximum_iterations=steps,
+            )[1]
+        for _ in range(steps):
+            state = self._step(loss, *state)
+        return state[1]
 
     def path(self, loss: Loss, values: Sequence[tf.Tensor], steps: int) -> list[list[tf.Tensor]]:
         """Return the values before the first step and after each, which are unrolled.

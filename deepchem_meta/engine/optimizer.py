@@ -70,6 +70,8 @@ class MetaOptimizer:
                 f"Make a new one for each algorithm. Received: {optimizer!r}"
             )
         optimizer.build(self._moved)
+        if self._strategy.num_replicas_in_sync == 1:
+            _leave_out_reduction(optimizer)
         masters = [as_variable(m) for m in self._moved if isinstance(m, _Master)]
         rates = _learning_rates(optimizer)
         slots = [as_variable(s) for s in optimizer.variables if not any(s is r for r in rates)]
@@ -152,6 +154,19 @@ class _Master(keras.Variable):
         setattr(self, attribute, getattr(given, "path", self.path))
         self.constraint = given.constraint
         self.regularizer = getattr(given, "regularizer", None)
+
+
+def _leave_out_reduction(optimizer: keras.optimizers.Optimizer) -> None:
+    """Leave out the sum over replicas where there is one.
+
+    TensorFlow registers a gradient of that sum for every trace and never drops it, and with it
+    stays the whole graph: 8 to 15 graphs and 15 to 30 MB of every algorithm that was fitted and
+    deleted.
+    """
+    for part in (optimizer, *getattr(optimizer, "optimizers", ())):
+        part = getattr(part, "inner_optimizer", part)
+        if hasattr(part, "_all_reduce_sum_gradients"):
+            part._all_reduce_sum_gradients = list
 
 
 def _learning_rates(optimizer: keras.optimizers.Optimizer) -> list:

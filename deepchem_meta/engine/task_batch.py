@@ -78,7 +78,7 @@ class TaskBatch:
         The state is what a model changes itself as it is computed, such as the moving averages of
         BatchNorm. Parameters are those of `loss`.
         """
-        loss, outputs, params = self._compute(params, step)
+        loss, outputs, params = self._model.compute(params, self.arrays, True, **self._pass(step))
         if self._role == "support":
             loss = self._model.support_loss(params, self.arrays, outputs, loss)
         return loss, params
@@ -87,7 +87,7 @@ class TaskBatch:
         self, params: Sequence[tf.Tensor], step: int = 0
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return what `loss_and_state` does, without regard to a ``support_loss``."""
-        loss, _, params = self._compute(params, step)
+        loss, _, params = self._model.compute(params, self.arrays, True, **self._pass(step))
         return loss, params
 
     def embed(self, params: Sequence[tf.Tensor], step: int | None = None) -> Embedding:
@@ -104,9 +104,6 @@ class TaskBatch:
         training = self._training if step is None else True
         options = self._pass(0 if step is None else step)
         return self._model.embed(params, self.arrays, training, **options)
-
-    def _compute(self, params, step):
-        return self._model.compute(params, self.arrays, True, **self._pass(step))
 
     def _pass(self, step):
         key = self._pass_key(step)

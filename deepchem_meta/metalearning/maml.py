@@ -208,32 +208,10 @@ class MAML(MetaAlgorithm):
 
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
-        return self.take_steps(self.inner_loss(params, support), params, numbers, steps)
-
-    def take_steps(
-        self,
-        loss: Callable,
-        values: Sequence[tf.Tensor],
-        numbers: dict[str, tf.Tensor],
-        steps: int,
-    ) -> list[tf.Tensor]:
-        """Return the values after `steps` steps of the inner loop.
-
-        Parameters
-        ----------
-        loss : callable
-            As `inner_loss` returns it.
-        values : list of tf.Tensor
-            The values to start from, one for each of the learner's variables; any more, such as
-            the weights of a head, adapt too.
-        numbers, steps
-            As in `adapt_task`.
-        """
-        more = len(values) - len(self.roles.variables)
-        return self.inner_loop(numbers, more).run(loss, values, steps)
+        return self.inner_loop(numbers).run(self.inner_loss(params, support), params, steps)
 
     def inner_loop(self, numbers: dict[str, tf.Tensor], more: int = 0) -> InnerLoop:
-        """Return the steps of adaptation.
+        """Return the steps of adaptation, whose `run` takes them on a loss.
 
         Parameters
         ----------

@@ -114,5 +114,6 @@ class ProtoMAML(EmbeddingAlgorithm, MAML):
             predicted = self.predict_features([*head, present], embedded.features)
             return self.head_loss(embedded, predicted), [*embedded.params, *head]
 
-        values = self.take_steps(loss, [*embedded.params, *head], numbers, steps)
+        loop = self.inner_loop(numbers, more=len(head))
+        values = loop.run(loss, [*embedded.params, *head], steps)
         return Adapted(values[:count], [*values[count:], present])

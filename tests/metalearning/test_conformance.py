@@ -1,6 +1,7 @@
 """What every algorithm must do, in one table; a test fails when an algorithm is not in it."""
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -317,3 +318,26 @@ def test_another_algorithm_is_another_class_in_the_place_of_maml(name):
     if rate.get(name) == ():
         with pytest.raises(TypeError, match="`meta_batch_size`"):
             kind(learner, 0.01)
+
+
+@pytest.mark.parametrize("name", EACH_KIND)
+def test_no_graph_stays_of_an_algorithm_that_is_gone(name):
+    """TensorFlow registers gradients for good, and with them would stay all that they refer to."""
+    graph = type(tf.function(lambda: tf.zeros(())).get_concrete_function().graph)
+
+    def graphs():
+        for _ in range(3):  # what finalizers let go of needs another pass
+            gc.collect()
+        return sum(isinstance(one, graph) for one in gc.get_objects())
+
+    def use():
+        learner = keras_learner(name)
+        algorithm = make(name, learner, optimizer=keras.optimizers.Adam(0.01))
+        algorithm.fit(2)
+        algorithm.evaluate(learner.tasks, n_tasks=4, optimization_steps=[1])
+        support, query = learner.tasks.sample(1, np.random.default_rng(0))
+        algorithm.adapt([part[0] for part in support]).predict(query[0][0])
+
+    before = graphs()
+    use()
+    assert graphs() <= before
