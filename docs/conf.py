@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import _gallery  # noqa: E402
+import _sequence  # noqa: E402
 
 project = "deepchem_meta"
 author = "The deepchem_meta authors"
@@ -37,6 +38,7 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 
 _gallery.prepare(HERE / "_gallery_source")
+_sequence.draw(HERE / "meta_step.txt", HERE / "images" / "meta_step.svg")
 sphinx_gallery_conf = {
     "examples_dirs": "_gallery_source",
     "gallery_dirs": "gallery",

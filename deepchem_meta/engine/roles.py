@@ -41,7 +41,7 @@ class Roles(NamedTuple):
     def of(
         cls,
         model: LearnerModel,
-        adapts: Sequence[bool] | None,
+        adapts: bool | Sequence[bool],
         own: Sequence[tf.Variable],
         own_state: Sequence[tf.Variable],
     ) -> Roles:
@@ -51,24 +51,31 @@ class Roles(NamedTuple):
         ----------
         model : LearnerModel
             Says which variables there are, and which of them are meta-learned.
-        adapts, own, own_state
-            The attributes. None adapts by default; of `own` those that the learner lists are left
-            out.
+        adapts : bool or list of bool
+            Which variables adapt: none, all that are meta-learned, or those that a list says.
+        own, own_state : list of tf.Variable
+            The attributes; of `own` those that the learner lists are left out.
 
         Raises
         ------
         ValueError
-            If there is nothing to learn.
+            If there is nothing to learn, or `adapts` has another length.
         """
         variables = model.variables
         own = [one for one in own if not any(one is variable for variable in variables)]
-        adapts = [False] * len(variables) if adapts is None else list(adapts)
+        if isinstance(adapts, bool):
+            adapts = model.learned if adapts else [False] * len(variables)
+        if len(adapts) != len(variables):
+            raise ValueError(
+                f"`adapts` must be a bool, or say it for each of the learner's {len(variables)} "
+                f"variables. Received: adapts={adapts!r}"
+            )
         if not own and not any(model.learned):
             raise ValueError(
                 "There must be something to learn: `learner` has no trainable variable, and the "
                 f"algorithm none of its own. Received: a {type(model.learner).__name__} without"
             )
-        return cls(variables, model.learned, adapts, own, list(own_state))
+        return cls(variables, model.learned, list(adapts), own, list(own_state))
 
     @property
     def meta_variables(self) -> list[tf.Variable]:

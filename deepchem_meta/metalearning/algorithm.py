@@ -40,6 +40,7 @@ from deepchem_meta.metalearning.exporting import write_saved_model
 from deepchem_meta.metalearning.run_checkpoints import RunCheckpoints
 from deepchem_meta.metalearning.runner import TaskRunner
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
+from deepchem_meta.models.optimizers import Adam
 from deepchem_meta.models.optimizers.conversion import to_keras_optimizer
 from deepchem_meta.tasks.streams import as_source
 
@@ -75,17 +76,18 @@ class MetaAlgorithm(TaskAlgorithm):
     ----------
     learner : MetaLearner
         The model and the tasks.
-    adapts : list of bool, optional
-        Which of the learner's variables `adapt_task` may change; none by default.
+    adapts : bool or list of bool, default False
+        Which of the learner's variables `adapt_task` may change: none, all that are meta-learned,
+        or those that a list says.
     optimization_steps : int, default 0
         Steps of adaptation to each task in `fit`.
-    meta_batch_size : int
+    meta_batch_size : int, default 10
         Tasks a meta-step.
-    optimizer : Optimizer or keras.optimizers.Optimizer
+    optimizer : Optimizer or keras.optimizers.Optimizer, default Adam()
         The meta-optimizer: one of `deepchem_meta.models.optimizers`, of DeepChem's own, or of
         Keras.
-    model_dir : path or None
-        The folder for checkpoints, made if need be; None for a temporary one, which is deleted
+    model_dir : path, optional
+        The folder for checkpoints, made if need be; by default a temporary one, which is deleted
         with the last object that uses it.
     own_variables : list of tf.Variable
         What is meta-learned besides the learner's variables: a learning rate, a temperature.
@@ -96,7 +98,7 @@ class MetaAlgorithm(TaskAlgorithm):
         Whether the tasks of a meta-step run all at once or one after the other.
     jit_compile : bool or "auto", default "auto"
         Whether to compile with XLA.
-    reduction : {"sum", "mean"}
+    reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     task_batch_size : int, optional
         How many tasks of a meta-step run at once, at most: less memory for large meta-batches, the
@@ -121,11 +123,11 @@ class MetaAlgorithm(TaskAlgorithm):
         self,
         learner: Any,
         *,
-        adapts: Sequence[bool] | None = None,
+        adapts: bool | Sequence[bool] = False,
         optimization_steps: int = 0,
-        meta_batch_size: int,
-        optimizer: Any,
-        model_dir: str | os.PathLike | None,
+        meta_batch_size: int = 10,
+        optimizer: Any = Adam(),  # noqa: B008 - it holds settings, no state
+        model_dir: str | os.PathLike | None = None,
         own_variables: Sequence[tf.Variable] = (),
         own_state: Sequence[tf.Variable] = (),
         task_execution: str = "auto",
