@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from deepchem_meta.engine.task_source import KnownSource
 
 __all__ = ["EpisodeChunks"]
 
@@ -24,8 +24,8 @@ class EpisodeChunks:
 
     Parameters
     ----------
-    source : object
-        With ``sample(n, rng)``. One with `names` (`AssayTasks`) gives its tasks in turn.
+    source : KnownSource
+        One with names (`AssayTasks`) gives its tasks in turn.
     n_tasks : int
         How many to draw.
     seed : int
@@ -45,7 +45,7 @@ class EpisodeChunks:
 
     def __init__(
         self,
-        source: Any,
+        source: KnownSource,
         n_tasks: int,
         seed: int,
         check: Callable[[Any], Any] = lambda episodes: episodes,
@@ -53,8 +53,7 @@ class EpisodeChunks:
         self.seed = seed
         self._source = source
         self._check = check
-        named = "assays" in inspect.signature(source.sample).parameters
-        known = list(source.names) if named else []
+        known = source.names or []
         rounds = -(-n_tasks // len(known)) if known else None
         self.names = known * rounds if known else None
         self.n_tasks = len(self.names) if known else n_tasks
@@ -62,20 +61,16 @@ class EpisodeChunks:
 
     def __iter__(self) -> Iterator[tuple[Any, Any, int]]:
         """Yield (support, query, count): the first `count` tasks are new, the others repeat."""
-        source = self._source
-        if hasattr(source, "initial_state"):  # read from its beginning, in a copy of its own
-            source = copy.copy(source)
-            source.set_state(source.initial_state)
+        source = self._source.from_the_beginning()
         rng = np.random.default_rng(self.seed)
-        peek = getattr(source, "peek", None)
-        first = peek() if peek else source.sample(1, np.random.default_rng(self.seed))
-        nbytes = sum(np.asarray(array).nbytes for array in tf.nest.flatten(first))
+        some = tf.nest.flatten(source.some_task(self.seed))
+        nbytes = sum(np.asarray(array).nbytes for array in some)
         most = max(1, min(_MOST_TASKS_A_CALL, _MOST_BYTES_A_CALL // nbytes))
         size = -(-self.n_tasks // -(-self.n_tasks // most))
         for start in range(0, self.n_tasks, size):
             count = min(size, self.n_tasks - start)
-            which = {"assays": np.arange(start, start + count) % self._kinds} if self.names else {}
-            episodes = self._check(source.sample(count, rng, **which))
+            places = np.arange(start, start + count) % self._kinds if self.names else None
+            episodes = self._check(source.draw(count, rng, places))
             _check_count(episodes, count)
             rows = np.arange(size) % count
             yield (

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepchem_meta._checks import check_count, check_score_names
 from deepchem_meta.engine.episodes import EpisodeChunks
+from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.evaluation.report import Evaluation
 from deepchem_meta.tasks.padding import flatten, map_structure
 from deepchem_meta.tasks.streams import as_source
@@ -186,7 +187,7 @@ class EstimatorBaseline:
         TypeError, ValueError
             If an argument or what the source gives is not as described.
         """
-        source = as_source(tasks)
+        source = KnownSource.of(as_source(tasks))
         check_count("n_tasks", n_tasks, minimum=1)
         check_count("seed", seed)
         chunks = EpisodeChunks(source, n_tasks, seed)
@@ -199,7 +200,7 @@ class EstimatorBaseline:
         settings = {"algorithm": self.name}
         return Evaluation(values, (0,), seed=seed, task_names=chunks.names, settings=settings)
 
-    def _score(self, support: Any, query: Any, source: Any) -> dict[str, float]:
+    def _score(self, support: Any, query: Any, source: KnownSource) -> dict[str, float]:
         """Return the loss and the other scores of one task."""
         x, y, weights = _without_padding(query)
         w = 1.0 if weights is None else weights
@@ -214,9 +215,9 @@ class EstimatorBaseline:
             outputs = self.adapt(support).predict(x).reshape(y.shape)
             errors = np.square(np.float64(outputs) - y).reshape(len(y), -1)
             values = {"loss": np.mean(w * errors.mean(axis=1))}
-        scores = getattr(source, "scores", {})
-        check_score_names(scores, values)
-        return values | {name: score(y, outputs, weights) for name, score in scores.items()}
+        check_score_names(source.scores, values)
+        own = {name: score(y, outputs, weights) for name, score in source.scores.items()}
+        return values | own
 
     def __repr__(self) -> str:
         return f"EstimatorBaseline({self.estimator!r}, name={self.name!r})"
@@ -383,9 +384,9 @@ def _class_numbers(y: np.ndarray) -> np.ndarray:
     return classes.ravel()
 
 
-def _ways(source: Any, *batches: Any) -> int:
+def _ways(source: KnownSource, *batches: Any) -> int:
     """Return how many classes a source's tasks have; one that does not tell, this task."""
-    known = getattr(source, "ways", None)
+    known = source.ways
     largest = max(_class_numbers(np.asarray(batch[1])).max() for batch in batches)
     return max(2, int(largest) + 1) if known is None else known
 

@@ -1,7 +1,10 @@
 """Metalearning algorithms, and the learners that they work on."""
 
+from deepchem_meta.engine.inner_loop import InnerLoop
+from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning import inner_optimizers
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm, MetaGradient
 from deepchem_meta.metalearning.anil import ANIL, BOIL
@@ -10,7 +13,7 @@ from deepchem_meta.metalearning.fine_tuning import FineTuning
 from deepchem_meta.metalearning.gaussian_process import GaussianProcessHead
 from deepchem_meta.metalearning.implicit_maml import ImplicitMAML
 from deepchem_meta.metalearning.keras_learner import KerasLearner
-from deepchem_meta.metalearning.learner import MetaLearner
+from deepchem_meta.metalearning.learner import MetaLearner, StatefulLearner
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.maml_plus_plus import MAMLPlusPlus
 from deepchem_meta.metalearning.matching_net import MatchingNet
@@ -26,11 +29,13 @@ __all__ = [
     "ANIL",
     "BOIL",
     "MAML",
+    "Adapted",
     "AdaptedTask",
     "EmbeddingAlgorithm",
     "FineTuning",
     "GaussianProcessHead",
     "ImplicitMAML",
+    "InnerLoop",
     "KerasLearner",
     "MAMLPlusPlus",
     "MatchingNet",
@@ -42,6 +47,8 @@ __all__ = [
     "ProtoNet",
     "Reptile",
     "RidgeRegressionHead",
+    "Roles",
+    "StatefulLearner",
     "TaskBatch",
     "TaskGradient",
     "TaskObjective",

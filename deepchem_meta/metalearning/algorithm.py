@@ -24,6 +24,7 @@ from deepchem_meta.engine.progress import EPOCH, Progress
 from deepchem_meta.engine.replicas import check_outside, check_share, check_strategy
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
+from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning._class_names import with_class_numbers
 from deepchem_meta.metalearning._settings import (
@@ -590,8 +591,9 @@ class MetaAlgorithm(TaskAlgorithm):
             check_count("optimization_steps", count)
         steps = steps if self.adapts_in_steps else (0,)
         self.check_tasks(source)
-        episodes = EpisodeChunks(source, n_tasks, seed, self._check_episodes)
-        values = self.runner.score(episodes, steps, dict(getattr(source, "scores", {})))
+        known = KnownSource.of(source)
+        episodes = EpisodeChunks(known, n_tasks, seed, self._check_episodes)
+        values = self.runner.score(episodes, steps, known.scores)
         settings = {"algorithm": type(self).__name__}
         if getattr(self.learner, "has_batch_norm", False):
             settings["batch_norm"] = self.learner.batch_norm
@@ -713,11 +715,12 @@ class MetaAlgorithm(TaskAlgorithm):
         check_count("validation_tasks", n_tasks, minimum=1)
         self.check_tasks(source)
         # What does not fit is known before anything is trained.
-        for batch in next(iter(EpisodeChunks(source, 1, 0, self._check_episodes)))[:2]:
+        known = KnownSource.of(source)
+        for batch in next(iter(EpisodeChunks(known, 1, 0, self._check_episodes)))[:2]:
             self.model.read(batch, "`validation`", stacked=True)
         names = self.model.metric_names
-        known = [f"val_{name}" for name in ("loss", *names, *getattr(source, "scores", {}))]
-        best = save_best and self._checkpoints.keep_best(save_best, known, goes_on)
+        logged = [f"val_{name}" for name in ("loss", *names, *known.scores)]
+        best = save_best and self._checkpoints.keep_best(save_best, logged, goes_on)
 
         def validate() -> dict[str, float]:
             means = self.validate(source, n_tasks).mean

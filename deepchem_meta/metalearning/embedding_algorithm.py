@@ -13,6 +13,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_classes, check_count, check_positive
 from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
@@ -410,7 +411,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
     def check_tasks(self, tasks: Any) -> None:
         """Raise ValueError if tasks have more classes than `ways`."""
-        found = getattr(tasks, "ways", None)
+        found = KnownSource.of(tasks).ways
         if found is not None and self.ways is not None and found > self.ways:
             raise ValueError(
                 "Tasks must not have more classes than `ways`, which may be set anew. "
@@ -486,7 +487,8 @@ class EmbeddingAlgorithm(MetaAlgorithm):
 
 def known_ways(learner: Any, ways: int | None) -> int | None:
     """Return `ways` or, for None, how many classes the learner's tasks have, if they tell."""
-    return getattr(getattr(learner, "tasks", None), "ways", None) if ways is None else ways
+    tasks = getattr(learner, "tasks", None)
+    return ways if ways is not None or tasks is None else KnownSource.of(tasks).ways
 
 
 def dense_layer(kernel: np.ndarray, bias: np.ndarray | None, features: Any) -> Any:

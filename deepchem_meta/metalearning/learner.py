@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import tensorflow as tf
 
-__all__ = ["MetaLearner"]
+__all__ = ["MetaLearner", "StatefulLearner"]
 
 
 class MetaLearner:
@@ -127,3 +127,49 @@ class MetaLearner:
     def parameters(self) -> Iterator[tf.Variable]:
         """Return an iterator over the variables. It is DeepChem's; nothing here calls it."""
         return iter(self.variables)
+
+
+@runtime_checkable
+class StatefulLearner(Protocol):
+    """A `MetaLearner` whose model changes values of its own as it is computed.
+
+    Moving averages and counters are such values. A learner with this method, beside those of
+    `MetaLearner`, is computed through it, and needs nothing else. The values that a task ends with
+    are merged over the tasks of a meta-step: floats as means, integers by what each task added.
+
+    `KerasLearner` is one. It has more methods, each of which may be there or not:
+    ``compute_embedding_and_state`` (with an embedding's features, targets, weights, penalty and
+    values), ``check_batch``, ``compute_outputs`` (from x alone) and ``compute_metrics``.
+    """
+
+    def compute_model_and_state(
+        self,
+        inputs: Any,
+        variables: Sequence[tf.Tensor],
+        training: bool,
+        *,
+        role: str = "query",
+        key: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
+        """Compute the model for a batch, and its state after that.
+
+        Parameters
+        ----------
+        inputs, variables, training
+            As in `MetaLearner.compute_model`.
+        role : {"support", "query"}, default "query"
+            Which set of its task the batch is.
+        key : int64 tensor of shape (4,), optional
+            What random numbers are to be drawn from: the seed, the meta-step, the task in it, and
+            the pass through the model.
+
+        Returns
+        -------
+        loss : tf.Tensor
+            A floating-point scalar.
+        outputs : list of tf.Tensor
+            The model's outputs.
+        variables : list of tf.Tensor
+            The values given, with the model's state as the computation leaves it.
+        """
+        ...

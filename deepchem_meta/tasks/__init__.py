@@ -19,6 +19,7 @@ from deepchem_meta.tasks.molecule_features import MoleculeFeatures
 from deepchem_meta.tasks.molecules import morgan_fingerprints, scaffolds
 from deepchem_meta.tasks.padding import pad_tasks
 from deepchem_meta.tasks.sinusoid import SinusoidTasks
+from deepchem_meta.tasks.source import TaskSource
 from deepchem_meta.tasks.standardizing import Standardizer
 from deepchem_meta.tasks.streams import DatasetTasks
 
@@ -38,6 +39,7 @@ __all__ = [
     "SideBySide",
     "SinusoidTasks",
     "Standardizer",
+    "TaskSource",
     "compounds_from_csv",
     "embed",
     "morgan_fingerprints",
