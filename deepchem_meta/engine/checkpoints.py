@@ -62,6 +62,8 @@ class CheckpointStore:
         The folder.
     saved : Saved
         What to save.
+    writes : bool, default True
+        Whether this process saves: of several workers the chief alone.
     settings : callable
         Returns the algorithm's settings, as plain data.
     differences : callable
@@ -71,6 +73,8 @@ class CheckpointStore:
     ----------
     folder : CheckpointFolder
         The folder.
+    writes : bool
+        As given.
     """
 
     def __init__(
@@ -78,10 +82,12 @@ class CheckpointStore:
         model_dir: str,
         saved: Saved,
         *,
+        writes: bool = True,
         settings: Callable[[], dict[str, Any]] = dict,
         differences: Callable[[Any, Any, bool], list[str]] = lambda there, here, training: [],
     ):
         self.folder = CheckpointFolder(model_dir)
+        self.writes = writes
         self._saved = saved
         self._settings = settings
         self._differences = differences
@@ -92,7 +98,11 @@ class CheckpointStore:
     def at(self, model_dir: str) -> CheckpointStore:
         """Return a store of the same variables in another folder."""
         return CheckpointStore(
-            model_dir, self._saved, settings=self._settings, differences=self._differences
+            model_dir,
+            self._saved,
+            writes=self.writes,
+            settings=self._settings,
+            differences=self._differences,
         )
 
     def save_as(self, path: str | os.PathLike, sampling: Any) -> None:
@@ -121,6 +131,8 @@ class CheckpointStore:
                 "`path` must be a new folder, or one that `save` wrote. "
                 f"Received: {path!r}, which holds something else"
             )
+        if not self.writes:
+            return
         folder = os.path.dirname(path)
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
@@ -135,8 +147,10 @@ class CheckpointStore:
                     os.rename(old, path)
                 raise
 
-    def save(self, max_to_keep: int, sampling: Any, name: str = "ckpt") -> str:
+    def save(self, max_to_keep: int, sampling: Any, name: str = "ckpt") -> str | None:
         """Write a checkpoint, numbered after all that are in the folder, and return its path.
+
+        A process that does not write does nothing.
 
         Parameters
         ----------
@@ -158,6 +172,8 @@ class CheckpointStore:
             "sampling": sampling,
             "settings": self._settings(),
         }
+        if not self.writes:
+            return None
         self.folder.prepare()
         manager = tf.train.CheckpointManager(
             self._checkpoint, self.folder.path, max_to_keep, checkpoint_name=name

@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import tensorflow as tf
+
 from deepchem_meta.engine.progress import Progress
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes
 from deepchem_meta.engine.training import MetaTrainer, NotFiniteError
+from deepchem_meta.engine.workers import Workers
 
 __all__ = ["fit"]
 
@@ -25,6 +28,7 @@ def fit(
     checkpoint_interval: float,
     on_first: Callable[[Episodes], None],
     save: Callable[[Any], None],
+    workers: Workers,
 ) -> Any:
     """Take the meta-steps that `progress` counts: one at first, then as many a call as pays.
 
@@ -33,7 +37,8 @@ def fit(
 
     Whatever interrupts it (Ctrl-C, an exception of a callback or of the learner), the last
     meta-step taken is saved, and the source of episodes put back to where it stood after that,
-    before the exception goes on. Only a loss that is not finite saves nothing.
+    before the exception goes on. A loss that is not finite saves nothing, nor does another worker
+    that fails, since the meta-step may be half-done.
 
     Parameters
     ----------
@@ -53,6 +58,8 @@ def fit(
         Gets the first episodes before anything is traced.
     save : callable
         Gets the state of the episodes' source after the last that were used.
+    workers : Workers
+        All of them take as many meta-steps a call, and stop together.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def fit(
         That state after the last step.
     """
     automatic = steps_per_execution == "auto"
-    taken = _Taken(trainer, queue)
+    taken = _Taken(trainer, queue, workers)
     with taken.saved_if_interrupted(save), progress:
         episodes = queue.take(1)
         on_first(episodes)
@@ -81,6 +88,8 @@ def fit(
             rows = trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead)
             taken.note(episodes.state)
             progress.end(rows)
+            agreed = workers.agree(trainer.seconds_a_step, progress.stops)
+            trainer.seconds_a_step, progress.stops = agreed
             if not progress.remaining:
                 break
             if time.monotonic() >= saved + checkpoint_interval:
@@ -93,9 +102,10 @@ def fit(
 class _Taken:
     """The meta-steps taken, and where the source of episodes stood after the last of them."""
 
-    def __init__(self, trainer: MetaTrainer, queue: EpisodeQueue):
+    def __init__(self, trainer: MetaTrainer, queue: EpisodeQueue, workers: Workers):
         self._trainer = trainer
         self._queue = queue
+        self._workers = workers
         self._first = trainer.step
         self._noted = queue.state, self._first
 
@@ -115,10 +125,22 @@ class _Taken:
             yield
         except NotFiniteError:
             raise
+        except tf.errors.OpError as error:
+            if not self._workers.several:
+                self._save(save)
+                raise
+            raise RuntimeError(
+                "Another worker has ended or cannot be reached. Start all of them again with "
+                '`fit(..., restore="auto")`, which goes on from the last checkpoint. '
+                f"Received: {type(error).__name__} after meta-step {self._noted[1]}"
+            ) from error
         except BaseException:  # KeyboardInterrupt is no Exception; it goes on below
-            state, noted = self._noted
-            step = self._trainer.step
-            state = self._queue.go_back(state, max(0, step - noted))
-            if step > self._first:
-                save(state)
+            self._save(save)
             raise
+
+    def _save(self, save: Callable[[Any], None]) -> None:
+        state, noted = self._noted
+        step = self._trainer.step
+        state = self._queue.go_back(state, max(0, step - noted))
+        if step > self._first:
+            save(state)

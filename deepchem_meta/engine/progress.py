@@ -76,9 +76,18 @@ class Progress:
         return self._model.history
 
     @property
+    def stops(self) -> bool:
+        """Whether a callback has asked to stop."""
+        return bool(self._model.stop_training)
+
+    @stops.setter
+    def stops(self, value: bool) -> None:
+        self._model.stop_training = value
+
+    @property
     def remaining(self) -> int:
         """Meta-steps left, 0 once a callback has asked to stop."""
-        return 0 if self._model.stop_training else self._steps - self._done
+        return 0 if self.stops else self._steps - self._done
 
     def room(self, done: int = 0) -> int:
         """Return how many meta-steps a call may take once `done` more are taken.

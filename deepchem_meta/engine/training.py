@@ -113,7 +113,8 @@ class MetaTrainer:
         self._steps: dict[CallShape, MetaStep] = {}
         self._plans: dict[tuple[Layout, int], Plan] = {}
         self._measures: dict[tuple[Layout, int], Callable] = {}
-        self._seconds_a_step = _SECONDS_A_CALL
+        #: How long a meta-step took in the last call.
+        self.seconds_a_step: float = _SECONDS_A_CALL
 
     def capacity(self, episodes: Episodes) -> int:
         """Return for how many meta-steps such as these a call should have room."""
@@ -128,7 +129,7 @@ class MetaTrainer:
     @property
     def steps_a_call(self) -> int:
         """How many meta-steps take about a quarter of a second, as measured."""
-        return max(1, int(_SECONDS_A_CALL / self._seconds_a_step))
+        return max(1, int(_SECONDS_A_CALL / self.seconds_a_step))
 
     def run(
         self,
@@ -171,7 +172,7 @@ class MetaTrainer:
             begin = time.perf_counter()
             result = step(data, part.steps, numbers)
             logs.append(result.logs[: int(result.steps)].numpy())
-            self._seconds_a_step = (time.perf_counter() - begin) / part.steps
+            self.seconds_a_step = (time.perf_counter() - begin) / part.steps
             if not bool(result.finite):
                 last = len(logs[-1]) - 1
                 part.slice(last, last + 1).each(self._explain)

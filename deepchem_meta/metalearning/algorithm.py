@@ -25,6 +25,7 @@ from deepchem_meta.engine.replicas import check_outside, check_share, check_stra
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.task_source import KnownSource
+from deepchem_meta.engine.workers import Workers
 from deepchem_meta.evaluation import Evaluation
 from deepchem_meta.metalearning._class_names import with_class_numbers
 from deepchem_meta.metalearning._settings import (
@@ -164,9 +165,11 @@ class MetaAlgorithm(TaskAlgorithm):
             optimizer=[step, *self._meta_optimizer.state],
             optimizer_name=type(keras_optimizer).__name__,
         )
+        self._workers = Workers(strategy)
         store = CheckpointStore(
             self._model_dir,
             saved,
+            writes=self._workers.is_chief,
             settings=lambda: describe(self, self._arguments),
             differences=differences,
         )
@@ -333,6 +336,7 @@ class MetaAlgorithm(TaskAlgorithm):
             self._meta_optimizer.optimizer,
             model if isinstance(model, keras.Model) and self.model.knows_batches else None,
         )
+        verbose = verbose if self._workers.is_chief else 0
         progress = Progress(steps, callbacks, verbose, proxy, epoch=epoch, validate=validate)
         if steps == 0:
             return progress.history
@@ -349,9 +353,11 @@ class MetaAlgorithm(TaskAlgorithm):
                 checkpoint_interval=interval,
                 on_first=lambda episodes: self.runner.try_model([c[0] for c in episodes.support]),
                 save=lambda state: self._checkpoints.save(keep, state),
+                workers=self._workers,
             )
             self._meta_optimizer.finalize()
             self._checkpoints.save(keep, state)  # what a callback did at the end included
+            self._workers.wait()  # so that all can restore it
         return progress.history
 
     def restore(self, best: bool = False) -> None:

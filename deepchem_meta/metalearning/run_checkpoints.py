@@ -43,8 +43,11 @@ class RunCheckpoints:
 
         That checkpoints can be saved is seen to before.
         """
-        self._newest.folder.prepare()
         self._queue = weakref.ref(queue)
+        if not self._newest.writes:
+            yield
+            return
+        self._newest.folder.prepare()
         with self._newest.folder.locked():
             yield
 

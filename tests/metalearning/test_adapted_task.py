@@ -81,10 +81,11 @@ def test_more_examples_than_are_computed_at_once(monkeypatch):
     monkeypatch.setattr("deepchem_meta.metalearning.adapted_task._EXAMPLES_AT_ONCE", 4)
     sizes = []
     for mode in ("support", "transductive"):
-        adapted = MAML(classifier(batch_norm=mode), 0.1, 1).adapt((X, NUMBERS))
-        compute = adapted._compute_outputs
-        adapted._compute_outputs = lambda a, x, f=compute: [sizes.append(len(x)), f(a, x)][1]
-        adapted.predict(X)
+        maml = MAML(classifier(batch_norm=mode), 0.1, 1)
+        compute = maml.runner.outputs
+        count = lambda adapted, x, f=compute: [sizes.append(len(x)), f(adapted, x)][1]  # noqa: E731
+        monkeypatch.setattr(maml.runner, "outputs", count)
+        maml.adapt((X, NUMBERS)).predict(X)
     assert sizes == [4, 4, 1, 9]
 
 
