@@ -9,6 +9,7 @@ TITLES = {
     "attention_only": "Attention weights alone adapt",
     "custom_inner_rule": "An inner rule of your own",
     "dose_response": "Dose-response curves",
+    "multi_worker": "Several worker processes, as on several machines",
     "omniglot": "Handwritten characters (Omniglot)",
     "sine_regression": "Sine curves, a learner of your own",
     "sinusoid_keras": "Sine curves, a Keras model",

@@ -1,14 +1,14 @@
 """Meta-train with several worker processes, as on several machines.
 
 Each worker is a process with an address, and TensorFlow reads from the environment variable
-``TF_CONFIG`` which one it is. On several machines a launcher sets it; here this script starts all of
-them on one, on free ports of the loopback interface::
+``TF_CONFIG`` which one it is. On several machines a launcher sets it; here this script starts all
+workers on one machine, on free ports of the loopback interface::
 
     python multi_worker.py --workers 2 --steps 200
 
-Every worker runs the same program. The tasks of a meta-step are spread over them, the gradients are
-summed, and all keep the same weights. The first one, the chief, alone writes checkpoints and reports.
-A run that was cut off goes on when the command is repeated with the same ``--model-dir``.
+Every worker runs the same program. The tasks of a meta-step are spread over them, the gradients
+are summed, and all keep the same weights. The first one, the chief, alone writes checkpoints and
+reports. A run that was cut off goes on when the command is repeated with the same ``--model-dir``.
 """
 
 import argparse

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -21,7 +20,8 @@ Loss = Callable[[list[tf.Tensor], int], tuple[tf.Tensor, list[tf.Tensor]]]
 _MOST_UNROLLED = 10
 
 
-class InnerLoop(NamedTuple):
+@dataclasses.dataclass(frozen=True)  # autograph does not look into the methods of named tuples
+class InnerLoop:
     r"""Steps of adaptation, each of which can be differentiated.
 
     .. math:: \theta_{k+1} = \theta_k - \alpha_k d(\nabla_{\theta} L(\theta_k))
@@ -60,11 +60,11 @@ class InnerLoop(NamedTuple):
     variables: Sequence[tf.Variable | None]
     adapts: Sequence[bool]
     rate: Callable[[int, int], tf.Tensor]
-    optimizer: InnerOptimizer = GradientDescent()
+    optimizer: InnerOptimizer = dataclasses.field(default_factory=GradientDescent)
     clipnorm: float | None = None
     first_order: bool | tf.Tensor = False
     recompute: bool = False
-    constraints: Mapping[int, Callable] = MappingProxyType({})
+    constraints: Mapping[int, Callable] = dataclasses.field(default_factory=dict)
 
     def run(self, loss: Loss, values: Sequence[tf.Tensor], steps: int) -> list[tf.Tensor]:
         """Return the values after some steps.
@@ -152,8 +152,8 @@ class InnerLoop(NamedTuple):
         `tf.recompute_grad` stops tapes inside the function that it wraps; `tf.gradients` works
         there.
         """
-        places = enumerate(self._places)
-        behind = {place: v for place, i in places if (v := self.variables[i]) is not None}
+        variables = [self.variables[index] for index in self._places]
+        behind = {place: v for place, v in enumerate(variables) if v is not None}
         if self.recompute:
             before = list(values)  # beyond which lies the step before
             value, values = loss(list(values), step)

@@ -85,7 +85,6 @@ def rates_of_variables(
     TypeError, ValueError
         If an argument is not as `MAML` takes it.
     """
-    learned_rate(start, "the rates start from it")
     adapts = choose_variables(learner, adapt_variables)
     return {
         place: make(place, variable, tf.constant(float(start), variable.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -220,7 +221,8 @@ class MAML(MetaAlgorithm):
         more : int, default 0
             How many values that are no variables, such as a head's, adapt after the learner's.
         """
-        return self._inner_loop._replace(
+        return dataclasses.replace(
+            self._inner_loop,
             variables=[*self.roles.variables, *[None] * more],
             adapts=[*self.roles.adapts, *[True] * more],
             rate=lambda step, index: self.inner_rate(numbers, step, index),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_flag
 from deepchem_meta.engine.task_batch import TaskBatch
-from deepchem_meta.metalearning._rates import rates_of_variables
+from deepchem_meta.metalearning._rates import learned_rate, rates_of_variables
 from deepchem_meta.metalearning._step_norm import StepNorm
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.maml import MAML
@@ -126,6 +127,7 @@ class MAMLPlusPlus(MAML):
         if optimizer is None:
             falling = keras.optimizers.schedules.CosineDecay(1e-3, total_steps, alpha=0.01)
             optimizer = keras.optimizers.Adam(1e-3 if cosine_annealing is False else falling)
+        learned_rate(learning_rate, self.why_rate_is_fixed)
         rates = {}
         if learn_rates:
             rates = rates_of_variables(
@@ -231,7 +233,8 @@ class MAMLPlusPlus(MAML):
             return value, self._norm.collect(after, values, step)
 
         statistics = self._norm.values()
-        loop = self.inner_loop(numbers, len(statistics))._replace(
+        loop = dataclasses.replace(
+            self.inner_loop(numbers, len(statistics)),
             adapts=[*self._norm.without(self.roles.adapts), *[False] * len(statistics)],
             first_order=first_order,
         )

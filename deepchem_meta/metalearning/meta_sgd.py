@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta.metalearning._rates import rates_of_variables
+from deepchem_meta.metalearning._rates import learned_rate, rates_of_variables
 from deepchem_meta.metalearning.maml import MAML
 
 __all__ = ["MetaSGD"]
@@ -52,6 +52,7 @@ class MetaSGD(MAML):
         self, learner: Any, learning_rate: float = 0.01, *args: Any, reduction: str = "mean",
         **options: Any,
     ):  # fmt: skip
+        learned_rate(learning_rate, self.why_rate_is_fixed)
         rates = rates_of_variables(
             learner,
             options.get("adapt_variables"),

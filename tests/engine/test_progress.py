@@ -119,13 +119,13 @@ def test_the_time_to_compile_is_not_in_the_estimate(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr("time.time", lambda: clock[0])
     maml = MAML(Quadratic(), **FAST)
-    run = maml._trainer().run
+    run = maml.runner.trainer().run
 
     def slow(episodes, *args, **options):
         clock[0] += 3600 if maml.step == 0 else 0.1 * episodes.steps
         return run(episodes, *args, **options)
 
-    monkeypatch.setattr(maml._trainer(), "run", slow)
+    monkeypatch.setattr(maml.runner.trainer(), "run", slow)
     maml.fit(101, verbose=1, steps_per_execution=10)
     out = capsys.readouterr().out
     assert "99ms/step" in out and "1:00:" not in out and ":" not in out.split("11/101")[1][:40]

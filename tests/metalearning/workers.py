@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def run(count, folder, steps, names, wait=True):
-    """Start some workers; return their exit codes and what they wrote to stderr, or the processes."""
+    """Start some workers; return the processes, or wait for their exit codes and errors."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
     addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
