@@ -18,6 +18,7 @@ from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.maml_plus_plus import MAMLPlusPlus
 from deepchem_meta.metalearning.matching_net import MatchingNet
 from deepchem_meta.metalearning.meta_sgd import MetaSGD
+from deepchem_meta.metalearning.preemption import SaveOnSignal
 from deepchem_meta.metalearning.proto_maml import ProtoMAML
 from deepchem_meta.metalearning.protonet import ProtoNet
 from deepchem_meta.metalearning.reptile import Reptile
@@ -48,6 +49,7 @@ __all__ = [
     "Reptile",
     "RidgeRegressionHead",
     "Roles",
+    "SaveOnSignal",
     "StatefulLearner",
     "TaskBatch",
     "TaskGradient",
