@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-__all__ = ["check_outside", "check_share", "check_strategy"]
+__all__ = ["check_outside", "check_process", "check_share", "check_strategy"]
 
 
 def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
@@ -53,6 +54,26 @@ def check_outside(name: str, *, replicas: int = 1) -> None:
             f"`{name}` must be called outside of `strategy.scope()`; the algorithm knows the "
             "strategy in whose scope it was made. Received: a call in the scope of a "
             f"{type(tf.distribute.get_strategy()).__name__}"
+        )
+
+
+def check_process(name: str, process: int) -> None:
+    """Raise RuntimeError if a method is called in a forked child.
+
+    TensorFlow's threads do not survive a fork, and what needs them waits for ever.
+
+    Parameters
+    ----------
+    name : str
+        The method.
+    process : int
+        The process that made the algorithm.
+    """
+    if os.getpid() != process:
+        raise RuntimeError(
+            f"`{name}` must be called in the process that made the algorithm, since TensorFlow "
+            'does not survive a fork. Start processes by "spawn", and make the algorithm there. '
+            f"Received: a call in process {os.getpid()}, for an algorithm of process {process}"
         )
 
 

@@ -21,7 +21,7 @@ from deepchem_meta.engine.model_dirs import open_model_dir
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.progress import EPOCH, Progress
-from deepchem_meta.engine.replicas import check_outside, check_share, check_strategy
+from deepchem_meta.engine.replicas import check_outside, check_process, check_share, check_strategy
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.task_source import KnownSource
@@ -147,6 +147,7 @@ class MetaAlgorithm(TaskAlgorithm):
         roles = Roles.of(model, adapts, own_variables, own_state)
         super().__init__(model, roles, optimization_steps)
         self._strategy = strategy
+        self._process = os.getpid()
         self.meta_batch_size = meta_batch_size
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
@@ -294,7 +295,8 @@ class MetaAlgorithm(TaskAlgorithm):
             If an argument, the learner or one of its batches is not as described.
         RuntimeError
             If it is called in a `strategy.scope()`, since the algorithm knows the one it was made
-            in; or another process trains into `model_dir`.
+            in; another process trains into `model_dir`; or this process is a fork of the one that
+            made the algorithm.
         FloatingPointError
             If a loss or gradient is not finite. The variables stay as the last finite meta-step
             left them, and nothing is saved.
@@ -304,7 +306,7 @@ class MetaAlgorithm(TaskAlgorithm):
         Whatever else interrupts it, Ctrl-C or an exception of a callback or of the learner, a
         checkpoint of the last meta-step taken is saved before the exception goes on.
         """
-        check_outside("fit")
+        self._check_place("fit")
         steps = check_count("steps", steps)
         check_option("restore", restore, (False, True, "auto"))
         whole_run = restore == "auto"
@@ -487,7 +489,7 @@ class MetaAlgorithm(TaskAlgorithm):
         ValueError
             If `restore` is true and there is no checkpoint.
         """
-        check_outside("train_on_current_task", replicas=2)
+        self._check_place("train_on_current_task", replicas=2)
         steps = check_count("optimization_steps", optimization_steps)
         if restore:
             self.model.check_variables()
@@ -516,7 +518,7 @@ class MetaAlgorithm(TaskAlgorithm):
         outputs : list of tf.Tensor
             The model's outputs, computed with ``training=False``.
         """
-        check_outside("predict_on_batch", replicas=2)
+        self._check_place("predict_on_batch", replicas=2)
         return self.runner.predict_unadapted(self.model.read(inputs, "`inputs`"))
 
     def adapt(self, support: Any, optimization_steps: int | None = None) -> AdaptedTask:
@@ -535,7 +537,7 @@ class MetaAlgorithm(TaskAlgorithm):
         -------
         AdaptedTask
         """
-        check_outside("adapt", replicas=2)
+        self._check_place("adapt", replicas=2)
         steps = self.optimization_steps if optimization_steps is None else optimization_steps
         check_count("optimization_steps", steps)
         names = None
@@ -582,7 +584,7 @@ class MetaAlgorithm(TaskAlgorithm):
         TypeError, ValueError
             If an argument is not as described.
         """
-        check_outside("evaluate", replicas=2)
+        self._check_place("evaluate", replicas=2)
         source = as_source(tasks)
         check_count("n_tasks", n_tasks, minimum=1)
         check_count("seed", seed)
@@ -739,7 +741,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
     def _stacked(self, name: str, support: Any, query: Any) -> Episodes:
         """Return given batches with a task axis as the episodes of one meta-step, for a method."""
-        check_outside(name)
+        self._check_place(name)
         self.model.check_variables()
         columns = [
             self.model.read(batch, name, stacked=True)
@@ -754,6 +756,11 @@ class MetaAlgorithm(TaskAlgorithm):
         (tasks,) = sizes.pop()
         check_share("support", tasks, self._strategy)
         return Episodes(1, tasks, *columns)
+
+    def _check_place(self, name: str, *, replicas: int = 1) -> None:
+        """Raise RuntimeError if a method is called where it cannot run."""
+        check_outside(name, replicas=replicas)
+        check_process(name, self._process)
 
     def _check_episodes(self, episodes: Any) -> Any:
         """Return what a source gives, once it is checked: only a KerasLearner says what it is."""

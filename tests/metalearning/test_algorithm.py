@@ -1,6 +1,7 @@
 """What all algorithms share, tried on MAML: fit, restore, adapt and the rest of the contract."""
 
 import inspect
+import os
 import threading
 
 import keras
@@ -361,3 +362,24 @@ def test_the_signature_is_that_of_the_constructor():
     ]
     assert str(inspect.signature(Mine)) == "(learner, strength=2.0)"
     assert "adapts" in inspect.signature(MetaAlgorithm).parameters
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_child_is_told_at_once():
+    """TensorFlow's threads do not survive a fork: it would wait for ever."""
+    maml = MAML(Quadratic(), meta_batch_size=1)
+    maml.fit(1)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            maml.fit(1)
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    assert os.waitpid(child, 0) == (child, 0)
+    with os.fdopen(read) as file:
+        assert "must be called in the process that made the algorithm" in file.read()
