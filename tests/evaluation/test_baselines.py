@@ -8,6 +8,7 @@ from awkward import CLASSES, NUMBERS, REFUSED, Source
 
 import deepchem_meta as dc
 from deepchem_meta.engine.evaluating import EpisodeChunks
+from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.evaluation import EstimatorBaseline
 
 pytest.importorskip("sklearn")
@@ -66,7 +67,7 @@ def make_dataset():
 class TestEpisodes:
     def test_names_are_those_of_algorithms(self):
         found = EstimatorBaseline(DummyClassifier()).evaluate(make_assays(), n_tasks=6)
-        assert found.task_names == EpisodeChunks(make_assays(), 6, 0).names
+        assert found.task_names == EpisodeChunks(KnownSource.of(make_assays()), 6, 0).names
         assert (found.n_tasks, found.unit, found.seed) == (8, "draws", 0)
 
     def test_an_algorithm_that_knows_the_answer_agrees(self):

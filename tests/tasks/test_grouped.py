@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deepchem_meta.engine.episodes import EpisodeChunks
+from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.evaluation import EstimatorBaseline
 from deepchem_meta.tasks import GroupedTasks, pad_tasks
 
@@ -91,7 +92,7 @@ def test_groups_come_in_rounds():
 
 
 def test_evaluation_takes_each_group_equally_often():
-    episodes = EpisodeChunks(make(), 11, seed=0)
+    episodes = EpisodeChunks(KnownSource.of(make()), 11, seed=0)
     assert episodes.n_tasks == 15 and episodes.names == sorted(SIZES) * 3
     drawn = [
         group for support, _, count in episodes for group in GROUPS[rows_of(support)[:count, 0]]
