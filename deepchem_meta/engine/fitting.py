@@ -17,6 +17,14 @@ from deepchem_meta.engine.workers import Workers
 
 __all__ = ["fit"]
 
+# What a collective operation raises when a worker that takes part in it is gone.
+_OTHER_ENDED = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+
 
 def fit(
     trainer: MetaTrainer,
@@ -125,7 +133,7 @@ class _Taken:
             yield
         except NotFiniteError:
             raise
-        except tf.errors.OpError as error:
+        except _OTHER_ENDED as error:
             if not self._workers.several:
                 self._save(save)
                 raise
