@@ -45,6 +45,7 @@ def test_the_others_are_told_of_a_worker_that_ends(tmp_path):
         for one in started:
             one.kill()
             one.wait()
+            one.stderr.close()
     assert started[0].returncode == 1
     last = errors.strip().splitlines()[-1]
     assert last.startswith("RuntimeError: Another worker has ended or cannot be reached.")
