@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_score_names
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.execution import TASKS_AT_ONCE, task_keys
 from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.over_tasks import TASKS_AT_ONCE, task_keys
 from deepchem_meta.engine.planning import choose_plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.engine.writes import check_graph

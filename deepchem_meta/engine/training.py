@@ -18,15 +18,13 @@ from deepchem_meta.engine.execution import (
     Execution,
     MetaStep,
     Moves,
-    OverTasks,
-    Plan,
     StepResult,
     TaskFunctions,
     TaskSums,
-    task_keys,
 )
 from deepchem_meta.engine.inner_loop import no_second_derivative
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
+from deepchem_meta.engine.over_tasks import OverTasks, Plan, task_keys
 from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState

@@ -15,11 +15,12 @@ from deepchem_meta._checks import check_count, check_option, check_seconds
 from deepchem_meta.engine import fitting
 from deepchem_meta.engine.checkpoints import CheckpointStore, Saved
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.execution import LOGS, Execution, Plan
+from deepchem_meta.engine.execution import LOGS, Execution
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.model_dirs import open_model_dir
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
+from deepchem_meta.engine.over_tasks import Plan
 from deepchem_meta.engine.progress import EPOCH, Progress
 from deepchem_meta.engine.replicas import check_outside, check_process, check_share, check_strategy
 from deepchem_meta.engine.roles import Roles

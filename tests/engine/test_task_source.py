@@ -1,9 +1,5 @@
-import numpy as np
-
-import deepchem_meta as dc
 from deepchem_meta.engine.episodes import EpisodeChunks
 from deepchem_meta.engine.task_source import KnownSource
-from deepchem_meta.metalearning import KerasLearner, MetaLearner, StatefulLearner
 
 
 class Plain:
@@ -44,17 +40,3 @@ def test_tasks_with_names_are_drawn_in_turn_whatever_the_argument_is_called():
     assert sum(count for _, _, count in chunks) == 6  # full rounds
     assert chunks.names == ["a", "b", "c"] * 2
     assert source.drawn == [0, 1, 2, 0, 1, 2]
-
-
-def test_the_protocols_are_what_the_package_has():
-    rng = np.random.default_rng(0)
-    x, labels = rng.normal(size=(40, 2)), np.arange(40) % 4
-    sources = [
-        dc.tasks.SinusoidTasks(),
-        dc.tasks.FewShotClassificationTasks(x, labels, ways=2, queries=2),
-        Plain(),
-    ]
-    assert all(isinstance(source, dc.tasks.TaskSource) for source in sources)
-    assert issubclass(KerasLearner, StatefulLearner) and not issubclass(
-        MetaLearner, StatefulLearner
-    )
