@@ -9,11 +9,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from learners import Quadratic, ResumableSine, Sine, values
 
 from deepchem_meta.engine.fitting import fit
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.sampling import EpisodeQueue, LearnerSampler
+from deepchem_meta.engine.workers import Workers
 from deepchem_meta.metalearning import MAML
 
 
@@ -21,6 +23,7 @@ class FakeProgress:
     """Counts meta-steps in epochs of 30."""
 
     measure_now = False
+    stops = False
 
     def __init__(self, steps):
         self.remaining = steps
@@ -48,6 +51,7 @@ class FakeTrainer:
     """Takes no time; measures that ten steps last as long as a call should."""
 
     steps_a_call = 10
+    seconds_a_step = 0.01
     step = 0
 
     def capacity(self, episodes):
@@ -85,6 +89,7 @@ def test_sizes_of_calls(asked, steps, calls):
             checkpoint_interval=0.0,
             on_first=seen.append,
             save=saved.append,
+            workers=Workers(tf.distribute.get_strategy()),
         )
     assert progress.calls == calls
     assert len(seen) == 1
