@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_score_names
 from deepchem_meta.engine.episodes import EpisodeChunks
+from deepchem_meta.engine.execution import Execution
 from deepchem_meta.engine.model import LearnerModel
 from deepchem_meta.engine.over_tasks import TASKS_AT_ONCE, task_keys
 from deepchem_meta.engine.planning import choose_plan
@@ -33,8 +34,9 @@ class OverManyTasks:
     together : callable, optional
         Does the same for many tasks in one pass, with the task as first axis. Used with the
         `task_execution` "auto".
-    task_execution : {"auto", "vectorized", "looped"}
-        Whether the tasks run all at once or one after the other.
+    execution : Execution
+        Whether the tasks run all at once or one after the other, and over whose replicas they are
+        spread.
     model : LearnerModel
         The learner.
     """
@@ -44,12 +46,12 @@ class OverManyTasks:
         function: Callable,
         together: Callable | None = None,
         *,
-        task_execution: str,
+        execution: Execution,
         model: LearnerModel,
     ):
         self._function = function
-        self._together = together if task_execution == "auto" else None
-        self._task_execution = task_execution
+        self._together = together if execution.task_execution == "auto" else None
+        self._execution = execution
         self._model = model
         self._compiled: dict[Any, Callable] = {}
 
@@ -78,7 +80,7 @@ class OverManyTasks:
         support, query, scalars, keys = specs
         alike = len({tuple((x.dtype, *x.shape[2:]) for x in part) for part in specs[:2]}) == 1
         if self._together is not None and alike:
-            function = tf.function(self._together, autograph=False).get_concrete_function(*specs)
+            function = self._trace(self._together, specs)
             check_graph(function, self._model.learned_variables, results=False)
             return function
         one = tf.nest.map_structure(
@@ -89,7 +91,7 @@ class OverManyTasks:
         check_graph(task, self._model.learned_variables, results=False)
         plan = choose_plan(
             task,
-            task_execution=self._task_execution,
+            task_execution=self._execution.task_execution,
             jit_compile=False,
             nbytes=self._model.nbytes,
             ragged=False,
@@ -116,12 +118,50 @@ class OverManyTasks:
         if plan.vectorized:
             try:
                 with quiet_tensorflow():
-                    return tf.function(vectorized, autograph=False).get_concrete_function(*specs)
+                    return self._trace(vectorized, specs)
             except Exception:
-                if self._task_execution == "vectorized":
+                if self._execution.task_execution == "vectorized":
                     raise
                 _logger.debug("Tasks cannot be evaluated all at once", exc_info=True)
-        return tf.function(looped, autograph=False).get_concrete_function(*specs)
+        return self._trace(looped, specs)
+
+    def _trace(self, function: Callable, specs: tuple) -> Callable:
+        """Return a function of many tasks, traced, over all replicas."""
+        if self._execution.replicas > 1:
+            function = _over_replicas(function, self._execution.strategy)
+        return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def _over_replicas(function: Callable, strategy: tf.distribute.Strategy) -> Callable:
+    """Return a function of many tasks of which each replica computes a part.
+
+    All parts have one size. They overlap where the number of replicas does not divide that of the
+    tasks, and what is computed twice is left out.
+    """
+    replicas = strategy.num_replicas_in_sync
+
+    def spread(support, query, scalars, keys):
+        tasks = keys.shape[0]
+        size = -(-tasks // replicas)
+        begins = [min(part * size, max(tasks - size, 0)) for part in range(replicas)]
+
+        def on_replica():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            begin = tf.gather(begins, replica)
+            rows = lambda x: tf.ensure_shape(x[begin : begin + size], (size, *x.shape[1:]))  # noqa: E731
+            support_part, query_part, keys_part = tf.nest.map_structure(
+                rows, (support, query, keys)
+            )
+            return function(support_part, query_part, scalars, keys_part)
+
+        parts = strategy.run(on_replica)
+        places = [begin + row for begin in begins for row in range(size)]
+        first = [places.index(task) for task in range(tasks)]
+        return tf.nest.map_structure(
+            lambda part: tf.gather(strategy.gather(part, axis=0), first), parts
+        )
+
+    return spread
 
 
 def score_tasks(

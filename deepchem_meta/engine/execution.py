@@ -207,7 +207,7 @@ class MetaStep:
     plan : Plan
         How to run the tasks.
     execution : Execution
-        How the sums are reduced, and over whose replicas the tasks are spread, as many on each.
+        How the sums are reduced, and over whose replicas the tasks are spread.
     seed : tf.Variable
         An int64 scalar, for random numbers.
     numbers : list of str
@@ -231,10 +231,11 @@ class MetaStep:
         self._moves = moves
         self._execution = execution
         self._seed = seed
-        tasks, replicas = shape.tasks, execution.replicas
-        at_once = execution.task_batch_size
-        self._over_tasks = OverTasks(shape.layout, tasks, plan, at_once, tasks // replicas)
-        self._weight = 1.0 if execution.reduction == "sum" else 1.0 / tasks
+        replicas = execution.replicas
+        self._over_tasks = OverTasks(
+            shape.layout, shape.tasks, plan, execution.task_batch_size, replicas
+        )
+        self._weight = 1.0 if execution.reduction == "sum" else 1.0 / shape.tasks
         # A concrete function takes its data without a second look, and is never traced again.
         # XLA compiles what one replica does; with a single one that is the whole function.
         whole, part = (plan.jit_compile, None) if replicas == 1 else (None, plan.jit_compile)

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from deepchem_meta.engine.progress import Progress
-from deepchem_meta.engine.sampling import EpisodeQueue, Episodes
+from deepchem_meta.engine.sampling import EpisodeQueue
 from deepchem_meta.engine.training import MetaTrainer, NotFiniteError
 from deepchem_meta.engine.workers import Workers
 
@@ -34,7 +34,6 @@ def fit(
     numbers: Callable[[], dict[str, float]],
     steps_per_execution: int | str,
     checkpoint_interval: float,
-    on_first: Callable[[Episodes], None],
     save: Callable[[Any], None],
     workers: Workers,
 ) -> Any:
@@ -62,8 +61,6 @@ def fit(
         Meta-steps a call.
     checkpoint_interval : float
         Seconds between calls of `save`.
-    on_first : callable
-        Gets the first episodes before anything is traced.
     save : callable
         Gets the state of the episodes' source after the last that were used.
     workers : Workers
@@ -78,7 +75,6 @@ def fit(
     taken = _Taken(trainer, queue, workers)
     with taken.saved_if_interrupted(save), progress:
         episodes = queue.take(1)
-        on_first(episodes)
         capacity = trainer.capacity(episodes) if automatic else steps_per_execution
         capacity = min(capacity, progress.remaining)
         saved = time.monotonic()
@@ -95,13 +91,16 @@ def fit(
             draw_ahead = functools.partial(queue.draw_ahead, ahead)
             rows = trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead)
             taken.note(episodes.state)
-            progress.end(rows)
+            try:
+                progress.end(rows)
+            finally:
+                taken.note(queue.state)  # a callback may have gone back to a checkpoint
             agreed = workers.agree(trainer.seconds_a_step, progress.stops)
             trainer.seconds_a_step, progress.stops = agreed
             if not progress.remaining:
                 break
             if time.monotonic() >= saved + checkpoint_interval:
-                save(episodes.state)
+                save(taken.state)
                 saved = time.monotonic()
             episodes = queue.take(ahead or 1)
     return taken.state

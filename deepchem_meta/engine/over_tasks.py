@@ -54,8 +54,9 @@ class OverTasks:
         Whether to take them all at once or in a loop.
     task_batch_size : int, optional
         How many at most to take at once.
-    share : int, optional
-        How many of the tasks one call sums over; by default all.
+    parts : int, default 1
+        Into how many parts the tasks are divided, of which a call sums over one. Parts differ by
+        one task where their number does not divide that of the tasks.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class OverTasks:
         tasks: int,
         plan: Plan,
         task_batch_size: int | None = None,
-        share: int | None = None,
+        parts: int = 1,
     ):
         self._tasks = tasks
-        self._share = tasks if share is None else share
+        self._parts = parts
+        self._share = -(-tasks // parts)  # of the largest part
+        self._uneven = tasks % parts != 0
         self._at_once = min(self._share, task_batch_size or self._share)
         self._layout = layout
         self._plan = plan
@@ -102,23 +105,26 @@ class OverTasks:
         keys : tensor of shape (tasks, ...)
             A key for each of its tasks.
         part : int32 scalar, default 0
-            Which share of them to take.
+            Which part of them to take.
         """
-        begin = part * self._share
+        begin, end = (place * self._tasks // self._parts for place in (part, part + 1))
         if not (self._plan.vectorized or self._plan.together):
-            return self._loop(function, zeros, data, step, keys, begin)
+            return self._loop(function, zeros, data, step, keys, begin, end)
         episodes = self._unpack(
             data, lambda array, packed: array.unpack_step(packed, step, self._tasks)
         )
         tasks = (*episodes, keys)
 
         def total(first, count):
-            chosen = tf.nest.map_structure(lambda x: _slice(x, begin + first, count), tasks)
+            chosen = tf.nest.map_structure(lambda x: self._rows(x, begin + first, count), tasks)
             if self._plan.together:
                 return function(*chosen)
             values = tf.vectorized_map(
                 lambda task: function(*task), chosen, fallback_to_while_loop=False
             )
+            if self._uneven:  # the last task may be one of the next part
+                inside = begin + first + tf.range(count) < end
+                values = tf.nest.map_structure(lambda value: _only(inside, value), values)
             return tf.nest.map_structure(lambda value: tf.reduce_sum(value, axis=0), values)
 
         groups, rest = divmod(self._share, self._at_once)
@@ -137,7 +143,7 @@ class OverTasks:
             sums = tf.nest.map_structure(tf.add, sums, total(groups * self._at_once, rest))
         return sums
 
-    def _loop(self, function, zeros, data, step, keys, begin):
+    def _loop(self, function, zeros, data, step, keys, begin, end):
         """Return the sum over tasks that run one after the other."""
 
         def add(task, total):
@@ -145,11 +151,18 @@ class OverTasks:
             episode = self._unpack(data, lambda array, packed: array.unpack(packed, row))
             return task + 1, tf.nest.map_structure(tf.add, total, function(*episode, keys[task]))
 
-        end = begin + self._share
         at_once = 1 if self._plan.ordered else min(TASKS_AT_ONCE, self._at_once)
         return tf.while_loop(
             lambda task, total: task < end, add, (begin, zeros), parallel_iterations=at_once
         )[1]
+
+    def _rows(self, tensor, first, count):
+        """Return `count` rows from the given one on; past the end the last row again."""
+        if count == tensor.shape[0]:
+            return tensor
+        if self._uneven:
+            return tf.gather(tensor, tf.minimum(first + tf.range(count), self._tasks - 1))
+        return tf.ensure_shape(tensor[first : first + count], (count, *tensor.shape[1:]))
 
     def _unpack(self, data, select):
         """Return (support, query), each array chosen from its packed form by `select`."""
@@ -177,8 +190,7 @@ def task_keys(seed: tf.Tensor, step: tf.Tensor, tasks: int, first: int = 0) -> t
     return tf.concat([same, tf.range(first, first + tasks, dtype=tf.int64)[:, tf.newaxis]], axis=1)
 
 
-def _slice(tensor, first, count):
-    """Return `count` rows from the given one on, a number of rows that is known."""
-    if count == tensor.shape[0]:
-        return tensor
-    return tf.ensure_shape(tensor[first : first + count], (count, *tensor.shape[1:]))
+def _only(inside, value):
+    """Return a value of each task, and 0 for tasks that are not inside."""
+    shape = (-1, *[1] * (value.shape.rank - 1))
+    return tf.where(tf.reshape(inside, shape), value, tf.zeros_like(value))

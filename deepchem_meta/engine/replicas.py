@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-__all__ = ["check_outside", "check_process", "check_share", "check_strategy"]
+__all__ = ["check_outside", "check_process", "check_strategy"]
 
 
 def check_strategy(variables: Sequence[tf.Variable]) -> tf.distribute.Strategy:
@@ -74,14 +74,4 @@ def check_process(name: str, process: int) -> None:
             f"`{name}` must be called in the process that made the algorithm, since TensorFlow "
             'does not survive a fork. Start processes by "spawn", and make the algorithm there. '
             f"Received: a call in process {os.getpid()}, for an algorithm of process {process}"
-        )
-
-
-def check_share(name: str, tasks: int, strategy: tf.distribute.Strategy) -> None:
-    """Raise ValueError unless each replica gets as many tasks."""
-    replicas = strategy.num_replicas_in_sync
-    if tasks % replicas:
-        raise ValueError(
-            f"`{name}` must have as many tasks for each of the {replicas} replicas. "
-            f"Received: {tasks} tasks"
         )

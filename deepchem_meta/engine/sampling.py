@@ -266,6 +266,14 @@ class EpisodeQueue:
         self.state, self._away = state, False
         return state
 
+    def peek(self) -> Episodes:
+        """Return the episodes of the next meta-step, which the next `take` is to ask for."""
+        self._away = True
+        episodes = self._sampler.sample(1, self._tasks)
+        self._ahead = Future()
+        self._ahead.set_result(episodes)
+        return episodes
+
     def take(self, steps: int) -> Episodes:
         """Return the episodes of the next `steps` meta-steps, those drawn ahead if any were."""
         self._away = True

@@ -274,7 +274,7 @@ class MetaTrainer:
         plain = plan._replace(
             vectorized=wanted.task_execution == "vectorized", jit_compile=wanted.jit_compile is True
         )
-        if not plan.jit_compile and self._can_run_together(layout, numbers):
+        if not plan.jit_compile and self._can_run_together(layout, tasks, numbers):
             plan = plan._replace(together=True)
             if draws_random_numbers(self._trace(layout, numbers)):  # in one pass others
                 plain = plain._replace(together=True)
@@ -363,20 +363,20 @@ class MetaTrainer:
         pairs = zip(self._state, values, strict=True)
         return [variable for variable, value in pairs if value is not None]
 
-    def _can_run_together(self, layout: Layout, numbers: dict[str, float]) -> bool:
+    def _can_run_together(self, layout: Layout, tasks: int, numbers: dict[str, float]) -> bool:
         """Say whether the tasks of a meta-step can be taken in one pass through the model.
 
         With XLA they should not: it would compile anew at every call, since the tape stands outside
         of what is vectorised.
         """
         support, query = ([(a.dtype, a.shape[1:]) for a in part] for part in layout)
-        alike = support == query and not layout.ragged
+        alike = support == query and not layout.ragged and not tasks % self._execution.replicas
         known = self._together is not None and self._execution.task_execution == "auto"
         return known and alike and not self._changed(layout, numbers)
 
     def _dense_sums(self, *args):
         """Return what `TaskFunctions.together` does in the dtypes in which it is summed."""
-        loss, gradients = self._together(*args)
+        loss, gradients, _ = self._together(*args)
         return tf.cast(loss, tf.float64), self._dense(gradients), []
 
     def _dense(self, gradients):

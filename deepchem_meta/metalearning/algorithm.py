@@ -22,7 +22,7 @@ from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.over_tasks import Plan
 from deepchem_meta.engine.progress import EPOCH, Progress
-from deepchem_meta.engine.replicas import check_outside, check_process, check_share, check_strategy
+from deepchem_meta.engine.replicas import check_outside, check_process, check_strategy
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.engine.task_source import KnownSource
@@ -143,11 +143,10 @@ class MetaAlgorithm(TaskAlgorithm):
         model = LearnerModel(learner, check=self.check_batch)
         strategy = check_strategy(model.variables)
         check_count("optimization_steps", optimization_steps)
-        _check_tasks(meta_batch_size, strategy)
+        check_count("meta_batch_size", meta_batch_size, minimum=1)
         seed_variable = _make_seed(seed)
         roles = Roles.of(model, adapts, own_variables, own_state)
         super().__init__(model, roles, optimization_steps)
-        self._strategy = strategy
         self._process = os.getpid()
         self.meta_batch_size = meta_batch_size
         self._given_optimizer = optimizer
@@ -204,7 +203,7 @@ class MetaAlgorithm(TaskAlgorithm):
 
     @meta_batch_size.setter
     def meta_batch_size(self, value: int) -> None:
-        self._meta_batch_size = _check_tasks(value, self._strategy)
+        self._meta_batch_size = check_count("meta_batch_size", value, minimum=1)
 
     @property
     def execution_plan(self) -> Plan | None:
@@ -347,6 +346,7 @@ class MetaAlgorithm(TaskAlgorithm):
             EpisodeQueue(self._sampler, self.meta_batch_size) as queue,
             self._checkpoints.opened(queue),
         ):
+            self.runner.try_model([column[0] for column in queue.peek().support])
             state = fitting.fit(
                 self.runner.trainer(),
                 queue,
@@ -354,7 +354,6 @@ class MetaAlgorithm(TaskAlgorithm):
                 numbers=self.task_numbers,
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
-                on_first=lambda episodes: self.runner.try_model([c[0] for c in episodes.support]),
                 save=lambda state: self._checkpoints.save(keep, state),
                 workers=self._workers,
             )
@@ -755,7 +754,6 @@ class MetaAlgorithm(TaskAlgorithm):
                 f"Received: shapes {[[array.shape for array in part] for part in columns]}"
             )
         (tasks,) = sizes.pop()
-        check_share("support", tasks, self._strategy)
         return Episodes(1, tasks, *columns)
 
     def _check_place(self, name: str, *, replicas: int = 1) -> None:
@@ -770,13 +768,6 @@ class MetaAlgorithm(TaskAlgorithm):
 
 # A signature of its own, as `__init_subclass__` gives it to the others.
 MetaAlgorithm.__signature__ = constructor_signature(MetaAlgorithm)
-
-
-def _check_tasks(meta_batch_size: Any, strategy: tf.distribute.Strategy) -> int:
-    """Return a number of tasks that the replicas can share, or raise."""
-    tasks = check_count("meta_batch_size", meta_batch_size, minimum=1)
-    check_share("meta_batch_size", tasks, strategy)
-    return tasks
 
 
 def _make_seed(seed: int | None) -> tf.Variable:

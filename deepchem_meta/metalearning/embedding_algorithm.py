@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -10,15 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta._checks import check_classes, check_count, check_positive
-from deepchem_meta.engine.model import Embedding, LearnerModel, flat_features
+from deepchem_meta._checks import check_classes, check_count
+from deepchem_meta.engine.model import Embedding, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.engine.tracing import quiet_tensorflow
+from deepchem_meta.metalearning._heads import class_numbers, class_weights, known_ways
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
+from deepchem_meta.metalearning.task_algorithm import TaskObjective
 
-__all__ = ["EmbeddingAlgorithm", "PositiveNumber", "class_weights", "dense_layer", "known_ways"]
+__all__ = ["EmbeddingAlgorithm"]
 
 # The logarithm of the probability of a class that the support set does not have: that of float64's
 # epsilon, as in `EstimatorBaseline`. Far less would make such a query example the whole mean loss.
@@ -223,32 +224,26 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         own = any(getattr(type(self), n) is not getattr(EmbeddingAlgorithm, n) for n in _STEPS)
         return not own and getattr(self.model.learner, "embeds_apart", False)
 
-    def tasks_gradient(
+    @property
+    def evaluates_together(self) -> bool:
+        """As `learns_together`."""
+        return self.learns_together
+
+    def tasks_objective(
         self,
         support: Sequence[tf.Tensor],
         query: Sequence[tf.Tensor],
         numbers: dict[str, tf.Tensor],
         keys: tf.Tensor,
-        scale: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
-        """Return the sum of many tasks' losses, and the gradient of `scale` times it.
+    ) -> TaskObjective:
+        """Return the sums of many tasks' losses, all of whose examples are embedded in one pass.
 
-        Parameters
-        ----------
-        support, query : list of tf.Tensor
-            The arrays of the tasks' batches, with the task as first axis.
-        numbers, scale
-            As in `task_gradient`.
-        keys : int64 tensor of shape (tasks, 3)
-            Of which the first one serves all.
+        Parameters are those of `TaskAlgorithm.tasks_objective`. The first key serves all tasks.
         """
-        with tf.GradientTape() as tape:
-            parts = self._embed_together(support, query, keys[0], training=True)
-            losses = tf.vectorized_map(self._head_loss, parts, fallback_to_while_loop=False)
-            loss = tf.reduce_sum(losses)
-            scaled = loss * tf.cast(scale, loss.dtype)
-        gradients = tape.gradient(scaled, self.roles.meta_variables)
-        return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        parts = self._embed_together(support, query, keys[0], training=True)
+        losses = tf.vectorized_map(self._head_loss, parts, fallback_to_while_loop=False)
+        loss = tf.reduce_sum(losses)
+        return TaskObjective(loss, loss, [])
 
     def evaluate_tasks(self, support, query, numbers, keys, with_outputs):
         """Return what `evaluate` asks of many tasks: values, and outputs if wanted.
@@ -256,7 +251,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         Parameters
         ----------
         support, query, numbers, keys
-            As in `tasks_gradient`.
+            As in `tasks_objective`.
         with_outputs : bool
 
         Returns
@@ -338,7 +333,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
             wanted = tf.cast(tf.reshape(embedded.targets, tf.shape(predicted)), predicted.dtype)
             losses = tf.reduce_mean((predicted - wanted) ** 2, axis=-1)
         else:
-            labels, right = _class_numbers(embedded.targets, self.ways, predicted.dtype)
+            labels, right = class_numbers(embedded.targets, self.ways, predicted.dtype)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
             # TensorFlow's cross-entropy of logits that are NaN is finite, log(ways).
             unknown = tf.reduce_any(tf.math.is_nan(predicted), axis=-1)
@@ -483,100 +478,3 @@ class EmbeddingAlgorithm(MetaAlgorithm):
                 "`ways` must be given for targets that are classes, and targets must be "
                 f"floating-point for regression. Received: ways=None and y of {dtype}"
             )
-
-
-def known_ways(learner: Any, ways: int | None) -> int | None:
-    """Return `ways` or, for None, how many classes the learner's tasks have, if they tell."""
-    tasks = getattr(learner, "tasks", None)
-    return ways if ways is not None or tasks is None else KnownSource.of(tasks).ways
-
-
-def dense_layer(kernel: np.ndarray, bias: np.ndarray | None, features: Any) -> Any:
-    """Return a linear function of a functional model's tensor, as a Dense layer.
-
-    Parameters
-    ----------
-    kernel : array of shape (size, units)
-    bias : array of shape (units,) or None
-    features : KerasTensor of shape (None, size)
-    """
-    layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype=kernel.dtype.name)
-    outputs = layer(features)
-    layer.set_weights([kernel] if bias is None else [kernel, bias])
-    return outputs
-
-
-class PositiveNumber:
-    """A number above 0 that is fixed, or meta-learned by its logarithm.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    value : float or None
-        None for one that is learned.
-    start : float
-        Where a learned one starts.
-    learner : MetaLearner
-        Whose dtype it takes.
-
-    Attributes
-    ----------
-    name : str
-        As given.
-    variables : list of tf.Variable
-        What is learned, if anything: the logarithm.
-    """
-
-    def __init__(self, name: str, value: float | None, start: float, learner: Any):
-        self.name = name
-        self._dtype = LearnerModel(learner).float_dtype
-        self._value = None if value is None else check_positive(name, value)
-        log = tf.math.log(tf.constant(start, self._dtype))
-        self.variables = [tf.Variable(log, name=f"log_{name}")] if value is None else []
-
-    def tensor(self) -> tf.Tensor:
-        """Return it as a scalar; under a `tf.GradientTape` the read is recorded."""
-        if self.variables:
-            return tf.exp(tf.convert_to_tensor(self.variables[0]))
-        return tf.constant(self._value, self._dtype)
-
-    def assign(self, value: float) -> None:
-        """Set a learned one, to a number above 0."""
-        self.variables[0].assign(math.log(value))
-
-    def __float__(self) -> float:
-        return float(self.tensor())
-
-
-def class_weights(support: Embedding, ways: int) -> tf.Tensor:
-    """Return each example's weight in the column of its class, and 0 in the others.
-
-    Parameters
-    ----------
-    support : Embedding
-        Of targets 0 to ways - 1. The weights of any other are NaN: a label that is out of range
-        must not be left out in silence.
-    ways : int
-        The number of classes.
-
-    Returns
-    -------
-    tensor of shape (examples, ways)
-        Of the features' dtype.
-    """
-    dtype = support.features.dtype
-    labels, right = _class_numbers(support.targets, ways, dtype)
-    hot = tf.one_hot(labels, ways, dtype=dtype) * right[:, tf.newaxis]
-    if support.weights is None:
-        return hot
-    return hot * tf.cast(support.weights, hot.dtype)[:, tf.newaxis]
-
-
-def _class_numbers(targets: tf.Tensor, ways: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return targets as int32 of shape (examples,), and 1 for each, or NaN where it is no class."""
-    targets = tf.reshape(targets, (-1,))
-    labels = tf.cast(targets, tf.int32)
-    right = (tf.cast(labels, targets.dtype) == targets) & (labels >= 0) & (labels < ways)
-    one = tf.ones_like(labels, dtype)
-    return tf.clip_by_value(labels, 0, ways - 1), tf.where(right, one, one * np.nan)

@@ -13,20 +13,16 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
 from deepchem_meta.engine.model import Embedding
+from deepchem_meta.metalearning._heads import class_weights, dense_layer, known_ways
 from deepchem_meta.metalearning._kernels import (
     KERNELS,
     KernelValues,
     kernel_diagonal,
     kernel_values,
 )
+from deepchem_meta.metalearning._positive_number import PositiveNumber
 from deepchem_meta.metalearning.adapted import Adapted
-from deepchem_meta.metalearning.embedding_algorithm import (
-    EmbeddingAlgorithm,
-    PositiveNumber,
-    class_weights,
-    dense_layer,
-    known_ways,
-)
+from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
 from deepchem_meta.models.optimizers import Adam
 
 __all__ = ["GaussianProcessHead"]

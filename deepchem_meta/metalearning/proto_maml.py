@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from deepchem_meta.engine.model import Embedding
 from deepchem_meta.engine.task_batch import TaskBatch
+from deepchem_meta.metalearning._heads import dense_layer
 from deepchem_meta.metalearning.adapted import Adapted
-from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm, dense_layer
+from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
 from deepchem_meta.metalearning.maml import MAML
 from deepchem_meta.metalearning.protonet import prototypes
 from deepchem_meta.models.optimizers import Adam

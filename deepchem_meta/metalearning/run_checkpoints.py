@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deepchem_meta.engine.best import Best
@@ -30,7 +29,7 @@ class RunCheckpoints:
         self._newest = newest
         self._best = newest.at(os.path.join(newest.folder.path, "best"))
         self._sampler = sampler
-        self._queue: Callable[[], EpisodeQueue | None] = lambda: None
+        self._queue: EpisodeQueue | None = None
 
     @property
     def exist(self) -> bool:
@@ -43,13 +42,15 @@ class RunCheckpoints:
 
         That checkpoints can be saved is seen to before.
         """
-        self._queue = weakref.ref(queue)
-        if not self._newest.writes:
-            yield
-            return
-        self._newest.folder.prepare()
-        with self._newest.folder.locked():
-            yield
+        self._queue = queue
+        try:
+            with contextlib.ExitStack() as stack:
+                if self._newest.writes:
+                    self._newest.folder.prepare()
+                    stack.enter_context(self._newest.folder.locked())
+                yield
+        finally:
+            self._queue = None
 
     def save(self, max_to_keep: int, sampling: Any) -> None:
         """Save the newest checkpoint, with where sampling stood after its last meta-step."""
@@ -57,13 +58,12 @@ class RunCheckpoints:
 
     def save_as(self, path: Any) -> None:
         """Write all into a folder of its own; within `fit`, as of the episodes taken last."""
-        queue = self._queue()
-        sampling = self._sampler.state if queue is None else queue.state
+        sampling = self._sampler.state if self._queue is None else self._queue.state
         self._newest.save_as(path, sampling)
 
     def restore(self, compare: str | None = None) -> None:
         """Go back to the newest checkpoint and, if `compare` says which, warn of other settings."""
-        self._newest.restore(compare=compare, rewind=self._sampler.rewind)
+        self._newest.restore(compare=compare, rewind=self._rewind)
 
     def restore_variables(self) -> None:
         """Go back to the newest checkpoint, and leave the sampling where it stands."""
@@ -76,7 +76,14 @@ class RunCheckpoints:
     def load(self, path: Any) -> None:
         """Take over what `save_as` wrote."""
         store = self._newest.at(check_saved(path))
-        store.restore(compare="training", rewind=self._sampler.rewind)
+        store.restore(compare="training", rewind=self._rewind)
+
+    def _rewind(self, sampling: Any) -> None:
+        """Put sampling back; within `fit` what was drawn ahead is forgotten."""
+        if self._queue is None:
+            self._sampler.rewind(sampling)
+        else:
+            self._queue.go_back(sampling)
 
     def keep_best(self, monitor: str, known: Sequence[str], goes_on: bool) -> Best:
         """Return what keeps the best checkpoint; see `Best`."""

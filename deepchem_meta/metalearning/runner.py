@@ -192,9 +192,9 @@ class TaskRunner:
             lambda: OverManyTasks(
                 lambda *task: self._evaluate_task(*task, steps, with_outputs),
                 (lambda *tasks: algorithm.evaluate_tasks(*tasks, with_outputs))
-                if algorithm.learns_together
+                if algorithm.evaluates_together
                 else None,
-                task_execution=self._execution.task_execution,
+                execution=self._execution,
                 model=self._model,
             ),
         )

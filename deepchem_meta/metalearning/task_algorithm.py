@@ -224,12 +224,74 @@ class TaskAlgorithm:
 
     @property
     def learns_together(self) -> bool:
-        """Whether many tasks can be taken in one pass.
+        """Whether one gradient can be taken of the sum of many tasks' objectives.
 
-        Then `tasks_gradient` does what `task_gradient` does, and `evaluate_tasks` what
-        `predict_task` does, for many tasks at once.
+        It pays where all tasks are computed with the same weights. The engine then takes the
+        gradient of `tasks_objective`, and `task_gradient` must not be overridden.
         """
         return False
+
+    @property
+    def evaluates_together(self) -> bool:
+        """Whether `evaluate_tasks` adapts to many tasks, and scores them, in one pass."""
+        return False
+
+    def tasks_objective(
+        self,
+        support: Sequence[tf.Tensor],
+        query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        keys: tf.Tensor,
+    ) -> TaskObjective:
+        """Return the sums of what `objective` gives over many tasks, if it `learns_together`.
+
+        By default each task is computed by `objective`, all at once.
+
+        Parameters
+        ----------
+        support, query : list of tf.Tensor
+            The arrays of the tasks' batches, with the task as first axis.
+        numbers : dict of scalar tf.Tensor
+            As in `adapt_task`.
+        keys : int64 tensor of shape (tasks, 3)
+            For random numbers.
+
+        Returns
+        -------
+        TaskObjective
+            Without final values: no task changes the model's state.
+        """
+        params = self.start_values()
+
+        def one(task):
+            arrays, key = task[:2], task[2]
+            batches = [
+                TaskBatch(self.model, part, role, key, True)
+                for part, role in zip(arrays, ("support", "query"), strict=True)
+            ]
+            objective, loss, _ = self.objective(params, *batches, numbers)
+            return objective, loss
+
+        tasks = list(support), list(query), keys
+        sums = map(tf.reduce_sum, tf.vectorized_map(one, tasks, fallback_to_while_loop=False))
+        return TaskObjective(*sums, [])
+
+    def tasks_gradient(
+        self,
+        support: Sequence[tf.Tensor],
+        query: Sequence[tf.Tensor],
+        numbers: dict[str, tf.Tensor],
+        keys: tf.Tensor,
+        scale: tf.Tensor,
+    ) -> TaskGradient:
+        """Return the sum of many tasks' losses, and one gradient of `scale` times it.
+
+        Parameters are those of `tasks_objective` and `task_gradient`.
+        """
+        with tf.GradientTape() as tape:
+            objective, loss, _ = self.tasks_objective(support, query, numbers, keys)
+            scaled = objective * tf.cast(scale, objective.dtype)
+        return TaskGradient(loss, self._gradients(tape, scaled), [])
 
     @property
     def classes_as(self) -> str | None:
@@ -265,9 +327,7 @@ class TaskAlgorithm:
             params = self.start_values()
             objective, loss, final = self.objective(params, support, query, numbers)
             scaled = objective * tf.cast(scale, objective.dtype)
-        gradients = tape.gradient(scaled, self.roles.meta_variables)
-        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return TaskGradient(loss, gradients, self.changed_state(params, final))
+        return TaskGradient(loss, self._gradients(tape, scaled), self.changed_state(params, final))
 
     def changed_state(
         self, before: list[tf.Tensor], after: list[tf.Tensor] | Adapted
@@ -330,3 +390,8 @@ class TaskAlgorithm:
     def traced_choices(self) -> Hashable:
         """Return what a trace of `adapt_task` holds fast, so that a change leads to a new one."""
         return self.optimization_steps
+
+    def _gradients(self, tape: tf.GradientTape, scaled: tf.Tensor) -> list[tf.Tensor | None]:
+        """Return the gradients by the meta-learned variables, as dense tensors."""
+        gradients = tape.gradient(scaled, self.roles.meta_variables)
+        return [None if g is None else tf.convert_to_tensor(g) for g in gradients]

@@ -4,6 +4,7 @@ import tensorflow as tf
 from learners import Sine
 
 from deepchem_meta.engine.evaluating import OverManyTasks
+from deepchem_meta.engine.execution import Execution
 from deepchem_meta.engine.model import LearnerModel
 
 
@@ -22,11 +23,11 @@ def test_every_task_on_its_own(task_execution):
     rng = np.random.default_rng(0)
     support, query = ((rng.normal(size=(5, 3)).astype("float32"),) for _ in range(2))
     keys = np.arange(15).reshape(5, 3)
-    over = OverManyTasks(plain, task_execution=task_execution, model=LearnerModel(Sine()))
+    over = OverManyTasks(plain, execution=Execution(task_execution), model=LearnerModel(Sine()))
     for factor in (1.0, 2.0):
         found = over(support, query, {"a": factor}, keys)["scaled"]
         np.testing.assert_allclose(found, factor * (support[0] * query[0]).sum(1), rtol=1e-5)
-    over = OverManyTasks(normal, task_execution=task_execution, model=LearnerModel(Sine()))
+    over = OverManyTasks(normal, execution=Execution(task_execution), model=LearnerModel(Sine()))
     if task_execution == "vectorized":
         with pytest.raises(ValueError, match="No pfor vectorization"):
             over(support, query, {}, keys)

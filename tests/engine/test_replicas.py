@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from learners import Sine, episodes
 
-from deepchem_meta.engine.replicas import check_share, check_strategy
+from deepchem_meta.engine.replicas import check_strategy
 from deepchem_meta.metalearning import MAML
 
 
@@ -11,12 +11,6 @@ class Two:
     """Stands for a strategy with two replicas; tests/metalearning/replicas.py has a real one."""
 
     num_replicas_in_sync = 2
-
-
-def test_each_replica_needs_as_many_tasks():
-    check_share("meta_batch_size", 4, Two())
-    with pytest.raises(ValueError, match="`meta_batch_size` must have as many tasks for each of t"):
-        check_share("meta_batch_size", 3, Two())
 
 
 def test_variables_and_algorithm_need_the_same_scope():
