@@ -303,6 +303,13 @@ class Layout(NamedTuple):
         )
         return support, query
 
+    def tensors(self, *parts: Sequence[np.ndarray]) -> tuple[tuple[tf.Tensor, ...], ...]:
+        """Return the arrays of one task's support and query batch as tensors of these dtypes."""
+        return tuple(
+            tuple(tf.constant(x, one.dtype) for x, one in zip(arrays, layouts, strict=True))
+            for arrays, layouts in zip(parts, self, strict=True)
+        )
+
     def relax(self, other: Layout) -> Layout:
         """Return the layout that both this one and `other` fit."""
         if len(self.support) != len(other.support):

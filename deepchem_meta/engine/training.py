@@ -24,7 +24,7 @@ from deepchem_meta.engine.execution import (
 )
 from deepchem_meta.engine.inner_loop import no_second_derivative
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
-from deepchem_meta.engine.over_tasks import OverTasks, Plan, task_keys
+from deepchem_meta.engine.over_tasks import Plan, task_keys
 from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
@@ -110,7 +110,6 @@ class MetaTrainer:
         self._relaxed: Layout | None = None
         self._steps: dict[CallShape, MetaStep] = {}
         self._plans: dict[tuple[Layout, int], Plan] = {}
-        self._measures: dict[tuple[Layout, int], Callable] = {}
         #: How long a meta-step took in the last call.
         self.seconds_a_step: float = _SECONDS_A_CALL
 
@@ -199,33 +198,22 @@ class MetaTrainer:
         """Return means of what `TaskFunctions.measure` gives over the first meta-step's tasks."""
         first = episodes.slice(0, 1)
         layout, _, _ = next(self._stretches(first))
-        plan = self._step(layout, first, numbers, capacity).plan
-        key = (layout, first.tasks)
-        if key not in self._measures:
-            # A plain loop: it is seldom called, and anything else takes longer to compile than it
-            # saves.
-            looped = plan._replace(vectorized=False, jit_compile=False, together=False)
-            over_tasks = OverTasks(layout, first.tasks, looped)
-            specs = {name: tf.TensorSpec((), tf.float64) for name in numbers}
-            traced = self._measure.get_concrete_function(
-                *layout.specs(), specs, tf.TensorSpec((3,), tf.int64)
-            )
+        self._step(layout, first, numbers, capacity)  # so that its errors come first
+        scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
+        # One task's function, called for each: it is seldom called, and anything else takes longer
+        # to compile than it saves.
+        traced = self._measure.get_concrete_function(
+            *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64)
+        )
+        given = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
+        keys = iter(task_keys(self._seed, self._optimizer.step, first.tasks))
+        rows: list[dict[str, tf.Tensor]] = []
 
-            def run(data, numbers):
-                def measure(support, query, key):
-                    return self._measure(support, query, numbers, key)
+        def measure(support, query):
+            rows.append(traced(*layout.tensors(support, query), given, next(keys)))
 
-                zeros = {name: tf.zeros((), tf.float64) for name in traced.structured_outputs}
-                keys = task_keys(self._seed, self._optimizer.step, first.tasks)
-                sums = over_tasks(measure, zeros, data, tf.constant(0), keys)
-                return tf.nest.map_structure(lambda total: total / first.tasks, sums)
-
-            self._measures[key] = tf.function(run, autograph=False).get_concrete_function(
-                over_tasks.specs(1), specs
-            )
-        scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
-        data = tf.nest.map_structure(tf.convert_to_tensor, first.pack(layout, 1))
-        return {name: float(value) for name, value in self._measures[key](data, scalars).items()}
+        first.each(measure)
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
@@ -280,18 +268,15 @@ class MetaTrainer:
                 plain = plain._replace(together=True)
         step = None
         if plan != plain:
-            reference = self._build(plain, shape._replace(capacity=1), numbers)
-            dtypes = self._dtypes(layout, numbers)
             try:
                 with quiet_tensorflow():
                     step = self._build(plan, shape, numbers)
                 # Rounding can carry an input over the kink of a ReLU, and the gradient jumps: one
                 # of 30 meta-steps of a small net. So differences must show on other data too.
-                trials = (
-                    [self._dry_run(s, episodes, numbers, factor) for s in (step, reference)]
+                agreed = any(
+                    self._agrees(step, _multiplied(episodes.slice(0, 1), factor), numbers)
                     for factor in (1.0, 0.99)
                 )
-                agreed = any(agree(*results, dtypes) for results in trials)
             except Exception as error:
                 _logger.debug("Meta-steps cannot run as %s", plan, exc_info=True)
                 step, plan = None, plain._replace(reason=f"{plan} raised {type(error).__name__}")
@@ -302,22 +287,28 @@ class MetaTrainer:
         _logger.debug("Meta-steps of %d tasks run as %s", tasks, plan)
         return step or self._build(plan, shape, numbers)
 
-    @staticmethod
-    def _dry_run(
-        step: MetaStep, episodes: Episodes, numbers: dict[str, float], factor: float
-    ) -> list[tf.Tensor]:
-        """Return the loss and gradients of the first meta-step, without applying it.
+    def _agrees(self, step: MetaStep, episodes: Episodes, numbers: dict[str, float]) -> bool:
+        """Say whether a meta-step gives what its tasks give one by one; nothing is applied."""
+        layout, tasks, capacity = step.shape
+        scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
+        scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
+        keys = iter(task_keys(self._seed, self._optimizer.step, tasks))
+        sums = None
 
-        Floating-point data are multiplied by `factor`.
-        """
+        def add(support, query):
+            nonlocal sums
+            arrays = layout.tensors(support, query)
+            one = tf.nest.flatten(self._sums.one(*arrays, scalars, next(keys), scale))
+            sums = one if sums is None else [a + b for a, b in zip(sums, one, strict=True)]
 
-        def scale(array):
-            return array * array.dtype.type(factor) if array.dtype.kind == "f" else array
-
-        layout, _, capacity = step.shape
-        data = tf.nest.map_structure(scale, episodes.slice(0, 1).pack(layout, capacity))
-        result = step(data, 1, numbers, apply=False)
-        return [result.logs[0, 0], *result.gradients, *result.state]
+        episodes.each(add)
+        loss, *rest = sums
+        gradients, state = rest[: len(self._variables)], rest[len(self._variables) :]
+        weight = 1.0 if self._execution.reduction == "sum" else 1.0 / tasks
+        reference = [loss / tasks, *(g * tf.cast(weight, g.dtype) for g in gradients), *state]
+        found = step(episodes.pack(layout, capacity), 1, numbers, apply=False)
+        values = [found.logs[0, 0], *found.gradients, *found.state]
+        return agree(values, reference, self._dtypes(layout, numbers))
 
     def _dtypes(self, layout: Layout, numbers: dict[str, float]) -> set[tf.DType]:
         """Return the floating dtypes in which a task's gradient is computed."""
@@ -393,6 +384,19 @@ class MetaTrainer:
         changed = [(v, a) for v, a in zip(self._state, values, strict=True) if a is not None]
         state = ModelState([v for v, _ in changed]).summands([a for _, a in changed])
         return tf.cast(loss, tf.float64), self._dense(gradients), state
+
+
+def _multiplied(episodes: Episodes, factor: float) -> Episodes:
+    """Return episodes whose floating-point data are multiplied by a factor."""
+
+    def multiply(array):
+        return array * array.dtype.type(factor) if array.dtype.kind == "f" else array
+
+    support, query = (
+        tuple([multiply(array) for array in column] for column in part)
+        for part in (episodes.support, episodes.query)
+    )
+    return episodes._replace(support=support, query=query)
 
 
 def _describe(step: int, row: np.ndarray) -> str:

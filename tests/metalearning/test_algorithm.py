@@ -325,6 +325,34 @@ def test_validation_goes_into_the_history_and_the_best_is_kept(tmp_path):
     assert maml.learner.variables[0].numpy() == weights[-1]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_callback_goes_back_to_the_checkpoint(tmp_path, at_once):
+    """The tasks drawn ahead are drawn again; an uninterrupted run is the oracle."""
+
+    class Back(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                maml.restore()
+                if not at_once:
+                    raise KeyboardInterrupt
+
+    whole = MAML(ResumableSine(), **FAST)
+    whole.fit(30)
+    maml = MAML(ResumableSine(), **FAST, model_dir=tmp_path)
+    maml.fit(10)
+    options = {"steps_per_epoch": 10, "steps_per_execution": 4, "verbose": 0}
+    if at_once:
+        maml.fit(30, callbacks=[Back()], **options)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            maml.fit(30, callbacks=[Back()], **options)
+        assert maml.step == 10
+        maml.fit(20, **options)
+    assert maml.step == 30
+    for a, b in zip(values(maml.learner), values(whole.learner), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.filterwarnings("ignore:The checkpoint was written with other settings")
 @pytest.mark.parametrize("restore", [True, False])
 def test_a_run_that_goes_on_beats_the_best_before_or_leaves_it(tmp_path, restore):
