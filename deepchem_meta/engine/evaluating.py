@@ -39,6 +39,8 @@ class OverManyTasks:
         spread.
     model : LearnerModel
         The learner.
+    autograph : bool, default False
+        Whether `if` and `for` on tensors must work in `function`.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class OverManyTasks:
         *,
         execution: Execution,
         model: LearnerModel,
+        autograph: bool = False,
     ):
         self._function = function
         self._together = together if execution.task_execution == "auto" else None
         self._execution = execution
+        self._autograph = autograph
         self._model = model
         self._compiled: dict[Any, Callable] = {}
 
@@ -86,7 +90,7 @@ class OverManyTasks:
         one = tf.nest.map_structure(
             lambda spec: tf.TensorSpec(spec.shape[1:], spec.dtype), (support, query, keys)
         )
-        function = tf.function(self._function)
+        function = tf.function(self._function, autograph=self._autograph)
         task = function.get_concrete_function(one[0], one[1], scalars, one[2])
         check_graph(task, self._model.learned_variables, results=False)
         plan = choose_plan(

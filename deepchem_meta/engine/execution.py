@@ -87,6 +87,8 @@ class TaskFunctions(NamedTuple):
         Does what `gradient` does for many tasks at once and returns the sums over them, of an
         algorithm that computes the same function of the variables for every task. Its arguments
         have the task as first axis, except for ``numbers`` and ``scale``.
+    autograph : bool, default False
+        Whether `if` and `for` on tensors must work in them.
 
     Notes
     -----
@@ -98,6 +100,7 @@ class TaskFunctions(NamedTuple):
     measure: Callable
     explain: Callable[[Sequence, Sequence], None] = lambda support, query: None
     together: Callable | None = None
+    autograph: bool = False
 
 
 class TaskSums(NamedTuple):

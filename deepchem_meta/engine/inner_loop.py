@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
 from deepchem_meta.engine.optimizer import accumulation_dtype
+from deepchem_meta.engine.tracing import converted
 
 __all__ = ["InnerLoop", "check_second_derivatives", "no_second_derivative"]
 
@@ -106,7 +107,7 @@ class InnerLoop:
 
     def _start(self, values):
         """Return the number of the first step, the values and the optimizer's slots before it."""
-        slots = self.optimizer.start([values[index] for index in self._places])
+        slots = converted(self.optimizer.start)([values[index] for index in self._places])
         return 0, list(values), slots
 
     @property
@@ -130,7 +131,7 @@ class InnerLoop:
             gradients = [self._constant(gradient) for gradient in gradients]
         if self.clipnorm is not None:
             gradients = _clip(gradients, self.clipnorm)
-        directions, slots = self.optimizer.direction(gradients, slots, step)
+        directions, slots = converted(self.optimizer.direction)(gradients, slots, step)
         moves = zip(self._places, sources, rates, directions, strict=True)
         for index, source, rate, direction in moves:
             value = source - rate * direction

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import BatchReader
+from deepchem_meta.engine.tracing import converted
 from deepchem_meta.engine.writes import note_loss, unwritten
 
 __all__ = ["Embedding", "KerasVariable", "LearnerModel", "as_variable", "flat_features"]
@@ -213,11 +214,11 @@ class LearnerModel:
         """
         inputs = self.reader.pack(batch)
         if self._stateful:
-            loss, outputs, params = self.learner.compute_model_and_state(
+            loss, outputs, params = converted(self.learner.compute_model_and_state)(
                 inputs, list(params), training, **self._pass(role, key, adapting)
             )
         else:
-            result = self.learner.compute_model(inputs, list(params), training)
+            result = converted(self.learner.compute_model)(inputs, list(params), training)
             loss, outputs = _pair("compute_model", "(loss, outputs)", result)
         loss = _scalar("compute_model", loss)
         if training:
@@ -234,7 +235,8 @@ class LearnerModel:
         if not hasattr(self.learner, "support_loss"):
             return loss
         inputs = self.reader.pack(batch)
-        return _scalar("support_loss", self.learner.support_loss(inputs, outputs, list(params)))
+        support_loss = converted(self.learner.support_loss)
+        return _scalar("support_loss", support_loss(inputs, outputs, list(params)))
 
     def embed(
         self,
@@ -253,11 +255,11 @@ class LearnerModel:
         inputs = self.reader.pack(batch)
         if hasattr(self.learner, "compute_embedding_and_state"):
             return Embedding(
-                *self.learner.compute_embedding_and_state(
+                *converted(self.learner.compute_embedding_and_state)(
                     inputs, list(params), training, **self._pass(role, key, adapting)
                 )
             )
-        result = self.learner.compute_embedding(inputs, list(params), training)
+        result = converted(self.learner.compute_embedding)(inputs, list(params), training)
         features, targets = _pair("compute_embedding", "(features, targets)", result)
         return Embedding(flat_features(features), targets, None, None, list(params))
 
@@ -274,7 +276,7 @@ class LearnerModel:
         """Return the learner's metrics of a batch, by name, if it has any."""
         if not self.metric_names:
             return {}
-        return self.learner.compute_metrics(self.reader.pack(batch), outputs)
+        return converted(self.learner.compute_metrics)(self.reader.pack(batch), outputs)
 
     def settle(self, params: Sequence[tf.Tensor], support: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return adapted values with the state that prediction is to use.

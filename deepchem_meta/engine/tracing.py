@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,7 +13,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.writes import WritesVariablesError, check_graph, unwritten
 
-__all__ = ["TracedOrEager", "quiet_tensorflow"]
+__all__ = ["TracedOrEager", "converted", "is_foreign", "quiet_tensorflow"]
 
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +34,31 @@ def quiet_tensorflow() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def is_foreign(thing: Any) -> bool:
+    """Whether an object's class is none of this package's own.
+
+    In its methods `if` and `for` on tensors must work. TensorFlow's autograph makes them work by
+    rewriting the source of all that is called, which takes longer than all else in a trace. The
+    package's own code needs none of it.
+    """
+    kind = thing if inspect.isfunction(thing) else type(thing)
+    return kind.__module__.partition(".")[0] != __name__.partition(".")[0]
+
+
+def converted(method: Callable) -> Callable:
+    """Return a method as it is or, in a trace and of a foreign object, as autograph rewrites it."""
+    owner = getattr(method, "__self__", method)
+    if tf.executing_eagerly() or not is_foreign(owner):
+        return method
+    try:
+        if inspect.ismethod(method):
+            return functools.partial(tf.autograph.to_graph(method.__func__), owner)
+        return tf.autograph.to_graph(method)
+    except Exception:
+        _logger.debug("%r cannot be converted", method, exc_info=True)
+        return method
+
+
 class TracedOrEager:
     """A function of tensors without side effects, traced for few shapes and used for all.
 
@@ -49,10 +76,19 @@ class TracedOrEager:
         Of nested structures of arrays.
     learned : list of tf.Variable, default ()
         Variables that the function must not write.
+    autograph : bool, default False
+        Whether `if` and `for` on tensors must work in all that it calls.
     """
 
-    def __init__(self, function: Callable, learned: Sequence[tf.Variable] = ()):
+    def __init__(
+        self,
+        function: Callable,
+        learned: Sequence[tf.Variable] = (),
+        *,
+        autograph: bool = False,
+    ):
         self._function = function
+        self._autograph = autograph
         self._learned = list(learned)
         self._traceable = True
         # By the dtypes and ranks of the arrays: the shapes that a trace is for, and the trace.
@@ -92,7 +128,7 @@ class TracedOrEager:
 
     def _concrete(self, args: tuple, kind: tuple, shapes: list) -> Callable:
         specs = [tf.TensorSpec(shape, k[0]) for k, shape in zip(kind, shapes, strict=True)]
-        function = tf.function(self._function).get_concrete_function(
+        function = tf.function(self._function, autograph=self._autograph).get_concrete_function(
             *tf.nest.pack_sequence_as(args, specs)
         )
         check_graph(function, self._learned)

@@ -100,8 +100,8 @@ class MetaTrainer:
         self._optimizer = optimizer
         self._state = list(state)
         self._seed = seed
-        self._gradient = tf.function(functions.gradient)
-        self._measure = tf.function(functions.measure)
+        self._gradient = tf.function(functions.gradient, autograph=functions.autograph)
+        self._measure = tf.function(functions.measure, autograph=functions.autograph)
         self._together = functions.together
         self._sums = TaskSums(self._dense_gradient, self._together and self._dense_sums)
         self._explain = functions.explain

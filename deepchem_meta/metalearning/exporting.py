@@ -104,7 +104,8 @@ def _module(model: LearnerModel, functions: ServedFunctions, with_adapt: bool) -
 
 def _traced(function: Callable, specs: Sequence[tf.TensorSpec]) -> Any:
     try:
-        return tf.function(function, input_signature=list(specs)).get_concrete_function()
+        traced = tf.function(function, input_signature=list(specs), autograph=False)
+        return traced.get_concrete_function()
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise TypeError(

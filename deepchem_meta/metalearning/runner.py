@@ -14,7 +14,7 @@ from deepchem_meta.engine.execution import Execution, TaskFunctions
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.task_batch import TaskBatch
-from deepchem_meta.engine.tracing import TracedOrEager
+from deepchem_meta.engine.tracing import TracedOrEager, is_foreign
 from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.exporting import ServedFunctions
@@ -53,6 +53,7 @@ class TaskRunner:
         self._execution = execution
         self._seed = seed
         self._made: dict[Hashable, Any] = {}
+        self._autograph = is_foreign(algorithm)
         self._tried = False
 
     # Meta-steps.
@@ -68,6 +69,7 @@ class TaskRunner:
                     self._measure_task,
                     self.explain,
                     algorithm.tasks_gradient if algorithm.learns_together else None,
+                    autograph=self._autograph,
                 ),
                 algorithm.roles.meta_variables,
                 self._optimizer,
@@ -117,6 +119,7 @@ class TaskRunner:
             lambda: TracedOrEager(
                 lambda arrays, numbers, key: self._adapt(arrays, numbers, key, steps),
                 self._model.learned_variables,
+                autograph=self._autograph,
             ),
         )
         try:
@@ -130,7 +133,7 @@ class TaskRunner:
 
     def predict(self, adapted: Adapted, batch: Sequence[np.ndarray]) -> tuple[tf.Tensor, Any]:
         """Return (loss, outputs) of an adapted model for the arrays of a batch."""
-        function = self._once("predict", lambda: TracedOrEager(self._algorithm.predict_task))
+        function = self._once("predict", lambda: self._traced(self._algorithm.predict_task))
         try:
             loss, outputs = function(adapted, batch)
         except tf.errors.OpError:
@@ -151,12 +154,12 @@ class TaskRunner:
 
     def outputs(self, adapted: Adapted, x: Any) -> Any:
         """Return an adapted model's outputs for a `KerasLearner`'s x."""
-        make = lambda: TracedOrEager(self._algorithm.predict_outputs)  # noqa: E731
+        make = lambda: self._traced(self._algorithm.predict_outputs)  # noqa: E731
         return self._once("outputs", make)(adapted, x)
 
     def deviations(self, adapted: Adapted, x: Any) -> tf.Tensor:
         """Return the standard deviations of `outputs`."""
-        make = lambda: TracedOrEager(self._algorithm.predict_deviations)  # noqa: E731
+        make = lambda: self._traced(self._algorithm.predict_deviations)  # noqa: E731
         return self._once("deviations", make)(adapted, x)
 
     def served(self, steps: int) -> ServedFunctions:
@@ -196,6 +199,7 @@ class TaskRunner:
                 else None,
                 execution=self._execution,
                 model=self._model,
+                autograph=self._autograph,
             ),
         )
         return score_tasks(
@@ -297,6 +301,9 @@ class TaskRunner:
     def _key(self, task: int) -> np.ndarray:
         """Return a key for random numbers outside meta-steps."""
         return np.array([int(self._seed.numpy()), int(self._optimizer.step), task], np.int64)
+
+    def _traced(self, function: Callable) -> TracedOrEager:
+        return TracedOrEager(function, autograph=self._autograph)
 
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what was made for a key, or make it."""
