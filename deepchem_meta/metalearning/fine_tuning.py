@@ -195,6 +195,11 @@ class FineTuning(MAML):
         self.learning_rate = best(finite or means, key=means.get)
         return self.learning_rate
 
+    @property
+    def learns_together(self) -> bool:
+        """Whether one gradient is taken of the sum over tasks, since all have the same weights."""
+        return type(self).task_gradient is FineTuning.task_gradient
+
     def objective(
         self,
         params: list[tf.Tensor],

@@ -10,11 +10,14 @@ from deepchem_meta.tasks import AssayTasks, SinusoidTasks
 PLAIN = {"task_execution": "looped", "jit_compile": False}
 
 
-def test_trains_on_all_data_without_adaptation():
+@pytest.mark.parametrize("together", [False, True])
+def test_trains_on_all_data_without_adaptation(together):
+    """Task by task, or by one gradient of the sum over tasks."""
     learner = Sine(dtype="float64")
-    algorithm = FineTuning(learner, **PLAIN)
+    algorithm = FineTuning(learner, **({"jit_compile": False} if together else PLAIN))
     support, query = episodes(learner, 3)
     result = algorithm.meta_gradient(support, query)
+    assert algorithm.execution_plan.together is together
     with tf.GradientTape() as tape:
         losses = [
             learner.compute_model([array[task] for array in part], learner.variables, True)[0]
