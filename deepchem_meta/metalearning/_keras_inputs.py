@@ -1,4 +1,4 @@
-"""Inputs of a Keras model that nobody has given yet."""
+"""Inputs of a Keras model: zeros where nobody has given any yet, and their specifications."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["example_inputs", "input_structure"]
+__all__ = ["example_inputs", "input_structure", "tensor_specs"]
 
 _OPEN_AXIS = 64  # enough for a stack of convolutions and poolings
 
@@ -51,3 +51,16 @@ def input_structure(model: keras.Model) -> Any:
     if not inputs:
         return None
     return inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def tensor_specs(structure: Any, model: keras.Model | None = None) -> Any:
+    """Return tensors' specifications, open where a model's inputs or the examples are."""
+    tensors = tf.nest.flatten(structure)
+    inputs = None if model is None else input_structure(model)
+    known = [] if inputs is None else tf.nest.flatten(inputs)
+    shapes = [part.shape for part in (known if len(known) == len(tensors) else tensors)]
+    specs = [
+        tf.TensorSpec((None, *shape[1:]), tensor.dtype)
+        for shape, tensor in zip(shapes, tensors, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(structure, specs)

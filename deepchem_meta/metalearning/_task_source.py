@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["check_episodes"]
+from deepchem_meta.engine.batches import BatchReader
+
+__all__ = ["check_episodes", "first_support"]
 
 
 def check_episodes(episodes: Any) -> tuple:
@@ -51,3 +53,16 @@ def check_episodes(episodes: Any) -> tuple:
         else (*batch, np.ones(np.shape(tf.nest.flatten(batch)[0])[:2], "float32"))
         for batch in batches
     )
+
+
+def first_support(tasks: Any) -> tuple:
+    """Return the support batch of some task of a source, as NumPy arrays."""
+    peek = getattr(tasks, "peek", None)
+    if peek:
+        episodes = tf.nest.map_structure(lambda array: np.asarray(array)[np.newaxis], peek())
+    else:
+        episodes = tasks.sample(1, np.random.default_rng(0))
+    support, _ = check_episodes(episodes)
+    reader = BatchReader(np.float32)
+    arrays = reader.read(tf.nest.map_structure(lambda array: array[0], support), "`tasks`")
+    return reader.pack(arrays)

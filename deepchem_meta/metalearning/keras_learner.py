@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -17,27 +15,17 @@ from deepchem_meta._checks import check_flag, check_option
 from deepchem_meta.engine.batches import BatchReader
 from deepchem_meta.engine.model import flat_features
 from deepchem_meta.metalearning._batch_checks import BatchChecks
-from deepchem_meta.metalearning._batch_norm import (
-    MODES,
-    batch_norm_layers,
-    batch_norm_mode,
-    exact_moments,
-)
-from deepchem_meta.metalearning._keras_inputs import example_inputs, input_structure
+from deepchem_meta.metalearning._batch_norm import MODES
+from deepchem_meta.metalearning._keras_copies import copy_model, flat_encoder
+from deepchem_meta.metalearning._keras_function import KerasFunction, build_model
+from deepchem_meta.metalearning._keras_inputs import example_inputs, tensor_specs
 from deepchem_meta.metalearning._keras_loss import OutputLoss
 from deepchem_meta.metalearning._keras_metrics import find_metrics
-from deepchem_meta.metalearning._keras_outputs import shapes_of
-from deepchem_meta.metalearning._task_source import check_episodes
+from deepchem_meta.metalearning._task_source import check_episodes, first_support
 from deepchem_meta.metalearning.learner import MetaLearner
 from deepchem_meta.tasks.streams import as_source
 
 __all__ = ["KerasLearner"]
-
-_SEED = "seed_generator_state"  # what Keras calls the state of a SeedGenerator
-# Layers and `tf.nn.moments` are replaced while a model is called, and batches of a new shape are
-# checked in the thread that draws them.
-_CALLING = threading.RLock()
-_MOST_DRAWS = 4096  # of one SeedGenerator in one pass through the model
 
 
 class KerasLearner(MetaLearner):
@@ -150,34 +138,35 @@ class KerasLearner(MetaLearner):
     ):
         if not isinstance(model, keras.Model):
             raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
-        self.batch_norm = check_option("batch_norm", batch_norm, MODES)
-        self._dropout_in_adaptation = check_flag("dropout_in_adaptation", dropout_in_adaptation)
+        check_option("batch_norm", batch_norm, MODES)
+        check_flag("dropout_in_adaptation", dropout_in_adaptation)
         self.tasks = None if tasks is None else as_source(tasks)
         self.model = model
         self._rng = np.random.default_rng(random.randrange(2**31))
         self._selected: Any = None
-        first = None if tasks is None else self._first_batch()
+        first = None if tasks is None else first_support(self.tasks)
         x = tf.nest.map_structure(
             tf.convert_to_tensor, first[0] if first else example_inputs(model)
         )
-        self._example = tf.nest.map_structure(lambda array: array[:1], x)
+        outputs = build_model(model, x)
         self._embedding = embedding
-        outputs = self._build(x)
-        self._trainable = list(model.trainable_variables)
-        self._fixed = list(model.non_trainable_variables)
-        self._seeds = [i for i, v in enumerate(self.variables) if v.name == _SEED]
-        self._batch_norms = batch_norm_layers(model)
-        self._embedder = self._find_embedder(embedding)
+        self._function = KerasFunction(
+            model,
+            tf.nest.map_structure(lambda array: array[:1], x),
+            batch_norm=batch_norm,
+            dropout_in_adaptation=dropout_in_adaptation,
+            embedding=embedding,
+        )
         #: Whether the model has a single output, the log-odds of two classes or one number.
         self.one_output = tf.is_tensor(outputs) and outputs.shape[1:] == [1]
         names = getattr(model, "output_names", None)
         self._loss = OutputLoss(loss, outputs, names, loss_weights)
-        self._checks = BatchChecks(x, outputs, self._loss, self._compute_only)
+        self._checks = BatchChecks(x, outputs, self._loss, self._function.compute_only)
         if first:
             self._checks.check(first, "`tasks`", 1)
         y = first[1] if first else self._loss.example_targets(outputs)
         y = tf.nest.map_structure(tf.convert_to_tensor, y)
-        self._specs = _specs(x, self.model), _specs(y)
+        self._specs = tensor_specs(x, model), tensor_specs(y)
         #: Whether the loss takes the outputs for logits.
         self.from_logits = None not in self._loss.probabilities
         #: What the outputs are of classes: "logits" or "probabilities"; None where they are not.
@@ -189,12 +178,21 @@ class KerasLearner(MetaLearner):
     @property
     def variables(self) -> list[keras.Variable]:
         """The model's variables: the trainable ones, then the others."""
-        return self._trainable + self._fixed
+        return list(self._function.variables)
+
+    @property
+    def batch_norm(self) -> str:
+        """The mode of BatchNormalization."""
+        return self._function.batch_norm
+
+    @batch_norm.setter
+    def batch_norm(self, mode: str) -> None:
+        self._function.batch_norm = mode
 
     @property
     def has_batch_norm(self) -> bool:
         """Whether the model has a layer of BatchNormalization."""
-        return bool(self._batch_norms)
+        return bool(self._function.batch_norms)
 
     @property
     def support_state(self) -> bool:
@@ -213,16 +211,7 @@ class KerasLearner(MetaLearner):
         It is not if BatchNormalization takes the statistics of a batch, the model changes a state
         of its own, or layers have losses.
         """
-        if any(layer.trainable for layer in self._batch_norms):
-            return False
-        values = [tf.convert_to_tensor(variable) for variable in self.variables]
-        two = tf.nest.map_structure(lambda x: tf.concat([x, 0 * x], axis=0), self._example)
-        key = tf.zeros(4, tf.int64)
-        _, after, losses = self._call(self._embedder, two, values, True, "query", key, None)
-        if losses or any(a is not b for a, b in zip(after, values, strict=True)):
-            return False
-        beside, alone = (self.compute_features(x, values) for x in (two, self._example))
-        return np.allclose(beside[:1], alone, rtol=1e-3, atol=1e-5)
+        return self._function.embeds_apart
 
     # The model.
 
@@ -281,14 +270,14 @@ class KerasLearner(MetaLearner):
         variables : list of tf.Tensor
             The values with the model's state as the computation leaves it.
         """
-        x, y, *weights = inputs
-        weights = weights[0] if weights else None
-        call = self._call(self.model, x, variables, training, role, key, weights, adapting)
-        outputs, variables, extra = call
+        x, y, weights = _parts(inputs)
+        outputs, after, extra = self._function.call(
+            x, variables, training=training, role=role, key=key, weights=weights, adapting=adapting
+        )
         loss = self._loss(y, outputs, weights)
         for term in extra:
             loss += tf.cast(term, loss.dtype)
-        return loss, outputs, variables
+        return loss, outputs, after
 
     def compute_outputs(self, x: Any, variables: Sequence[tf.Tensor]) -> Any:
         """Return the model's outputs, which need no targets.
@@ -300,7 +289,7 @@ class KerasLearner(MetaLearner):
         variables : list of tf.Tensor
             A value for each of `variables`.
         """
-        return self._call(self.model, x, variables, False, "query", None, None)[0]
+        return self._function.call(x, variables).outputs
 
     def compute_embedding_and_state(
         self,
@@ -327,22 +316,28 @@ class KerasLearner(MetaLearner):
         variables : list of tf.Tensor
             The values with the model's state as the computation leaves it.
         """
-        x, y, *weights = inputs
-        weights = weights[0] if weights else None
-        call = self._call(self._embedder, x, variables, training, role, key, weights, adapting)
-        features, variables, extra = call
+        x, y, weights = _parts(inputs)
+        features, after, extra = self._function.call(
+            x,
+            variables,
+            training=training,
+            role=role,
+            key=key,
+            weights=weights,
+            adapting=adapting,
+            embedding=True,
+        )
         if weights is not None:
             weights = tf.reshape(weights, (-1,))
         penalty = tf.add_n([tf.cast(term, extra[0].dtype) for term in extra]) if extra else None
-        return flat_features(features), y, weights, penalty, variables
+        return flat_features(features), y, weights, penalty, after
 
     def compute_features(self, x: Any, variables: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return the embedding of x, of shape (examples, size), which needs no targets.
 
         Parameters are those of `compute_outputs`.
         """
-        features = self._call(self._embedder, x, variables, False, "query", None, None)[0]
-        return flat_features(features)
+        return flat_features(self._function.call(x, variables, embedding=True).outputs)
 
     def embed(self, x: Any) -> np.ndarray:
         """Return the embedding of examples by the model as it is now.
@@ -361,8 +356,7 @@ class KerasLearner(MetaLearner):
         x = reader.pack(reader.read(x, "`x`"))
         self.check_x(x, "`x`")
         tensors = tf.nest.map_structure(tf.convert_to_tensor, x)
-        values = [tf.convert_to_tensor(variable) for variable in self.variables]
-        return self.compute_features(tensors, values).numpy()
+        return self.compute_features(tensors, self._function.present_values()).numpy()
 
     def compute_metrics(self, inputs: Any, outputs: Any) -> dict[str, tf.Tensor]:
         """Return each of `metrics` for a batch and the model's outputs for it.
@@ -379,8 +373,7 @@ class KerasLearner(MetaLearner):
         dict of float64 scalar
             By the metrics' names.
         """
-        _, y, *weights = inputs
-        weights = weights[0] if weights else None
+        _, y, weights = _parts(inputs)
         targets = self._loss.targets(y)
         return {metric.name: metric(targets, outputs, weights) for metric in self._metrics}
 
@@ -461,20 +454,12 @@ class KerasLearner(MetaLearner):
                 'With `batch_norm="support"` or "running" they are the same.',
                 stacklevel=4,
             )
-            x, _, *weights = support
-            weights = weights[0] if weights else None
-            variables = self._call(
-                self.model, x, variables, False, "support", None, weights, batch_norm="support"
-            )[1]
-        copy = self._copy()
-        values = {id(v): value for v, value in zip(self.variables, variables, strict=True)}
-        for weight, mine in zip(copy.weights, self.model.weights, strict=True):
-            weight.assign(values[id(mine)])
-        for layer in copy._flatten_layers():
-            if isinstance(layer, keras.layers.Normalization):
-                layer.finalize_state()  # it keeps what follows from its weights
-        copy(self._example, training=False)  # ONNX needs a model that was called
-        return copy
+            x, _, weights = _parts(support)
+            variables = self._function.call(
+                x, variables, role="support", weights=weights, batch_norm="support"
+            ).values
+        function = self._function
+        return copy_model(self.model, function.variables, variables, function.example)
 
     def to_encoder(self, variables: Sequence[tf.Tensor], support: Any) -> keras.Model:
         """Return a copy of the model up to the embedding, with given weights.
@@ -483,15 +468,7 @@ class KerasLearner(MetaLearner):
         exceptions and warnings are those of `to_model`.
         """
         copy = self.to_model(variables, support)
-        if self._embedding is not None:
-            layers = {layer.name: layer for layer in copy.layers}
-            copy = _model_up_to(layers[self._embedding], copy.inputs)
-        known = input_structure(copy)
-        inputs = tf.nest.map_structure(_fresh_input, self._example if known is None else known)
-        features = copy(inputs)
-        if len(features.shape) != 2:
-            features = keras.layers.Flatten()(features)
-        return keras.Model(inputs, features)
+        return flat_encoder(copy, self._embedding, self._function.example)
 
     def batch_specs(self) -> tuple:
         """Return x and y as tensor specifications in their structures.
@@ -553,153 +530,8 @@ class KerasLearner(MetaLearner):
         if self.tasks is not None:
             self.tasks.set_state(state)
 
-    def _first_batch(self) -> tuple:
-        """Return the support batch of some task, as NumPy arrays."""
-        peek = getattr(self.tasks, "peek", None)
-        if peek:
-            episodes = tf.nest.map_structure(lambda array: np.asarray(array)[np.newaxis], peek())
-        else:
-            episodes = self.tasks.sample(1, np.random.default_rng(0))
-        support, _ = check_episodes(episodes)
-        reader = BatchReader(np.float32)
-        arrays = reader.read(tf.nest.map_structure(lambda array: array[0], support), "`tasks`")
-        return reader.pack(arrays)
 
-    def _build(self, x: Any) -> Any:
-        """Build the model if it is not, and return its outputs for some batch."""
-        try:
-            return self.model(x, training=False)
-        except Exception as error:
-            plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras prints parts in bold
-            lines = [line.strip() for line in plain.splitlines() if line.strip()]
-            # Keras' own first line says in which layer, the next one why.
-            reason = " ".join(lines[:2])
-            raise ValueError(
-                "`model` cannot be computed on x. Received: x of shapes "
-                f"{shapes_of(x)} (the first axis is the example): {reason}"
-            ) from error
-
-    def _compute_only(self, x: Any) -> Any:
-        """Return the model's outputs for some batch, and leave its state alone."""
-        with _CALLING, keras.StatelessScope():
-            return self._build(tf.nest.map_structure(tf.convert_to_tensor, x))
-
-    def _find_embedder(self, layer: str | None) -> keras.Model:
-        """Return the model whose output is the embedding; it shares the model's layers."""
-        if layer is None:
-            return self.model
-        found = {one.name: one for one in self.model.layers}
-        if layer not in found or not getattr(self.model, "inputs", None):
-            raise ValueError(
-                "`embedding` must name a layer of a Sequential or functional model. Received: "
-                f"embedding={layer!r} for a {type(self.model).__name__} with the layers "
-                f"{list(found)}"
-            )
-        return _model_up_to(found[layer], self.model.inputs)
-
-    def _call(
-        self,
-        model,
-        x,
-        variables,
-        training,
-        role,
-        key,
-        weights,
-        adapting=False,
-        batch_norm=None,
-    ):
-        """Return (outputs, variables with the state after the call, losses of layers)."""
-        quiet = training and adapting and not self._dropout_in_adaptation
-        values = list(variables)
-        if key is not None:
-            for index, seed in zip(self._seeds, _seeds(key, len(self._seeds)), strict=True):
-                values[index] = seed
-        scope = keras.StatelessScope(
-            list(zip(self.variables, values, strict=True)), collect_losses=True
-        )
-        mode = batch_norm_mode(
-            self._batch_norms, batch_norm or self.batch_norm, role, weights, quiet or None
-        )
-        with _CALLING, exact_moments(), mode, scope:
-            outputs = model(x, training=training and not quiet)
-            losses = model.losses
-        after = list(variables)
-        for index in range(len(self._trainable), len(after)):
-            new = scope.get_current_value(self.variables[index])
-            if index not in self._seeds and new is not None and new is not values[index]:
-                after[index] = tf.cast(new, variables[index].dtype)
-        return outputs, after, losses
-
-    def _copy(self) -> keras.Model:
-        try:
-            if (
-                isinstance(self.model, keras.Sequential)
-                or type(self.model).__name__ == "Functional"
-            ):
-                return keras.models.clone_model(self.model)
-            copy = type(self.model).from_config(self.model.get_config())
-            copy(self._example)
-        except Exception as error:
-            raise TypeError(
-                "The model cannot be copied: every layer and model that you have written must have "
-                "a `get_config` that returns its constructor's arguments. "
-                f"Received: {type(self.model).__name__}: {error}"
-            ) from error
-        return copy
-
-
-def _specs(structure: Any, model: keras.Model | None = None) -> Any:
-    """Return tensors' specifications, open where a model's inputs or the examples are."""
-    tensors = tf.nest.flatten(structure)
-    inputs = None if model is None else input_structure(model)
-    known = [] if inputs is None else tf.nest.flatten(inputs)
-    shapes = [part.shape for part in (known if len(known) == len(tensors) else tensors)]
-    specs = [
-        tf.TensorSpec((None, *shape[1:]), tensor.dtype)
-        for shape, tensor in zip(shapes, tensors, strict=True)
-    ]
-    return tf.nest.pack_sequence_as(structure, specs)
-
-
-def _fresh_input(tensor: Any) -> Any:
-    """Return an input of a new model for a tensor of another one."""
-    name = getattr(tensor, "name", None) if not tf.is_tensor(tensor) else None
-    return keras.Input(
-        tensor.shape[1:], dtype=keras.backend.standardize_dtype(tensor.dtype), name=name
-    )
-
-
-def _model_up_to(layer: keras.layers.Layer, inputs: Any) -> keras.Model:
-    """Return the model from `inputs` to the output of a layer, which other models may share."""
-    calls = [node.output_tensors for node in layer._inbound_nodes]
-    outputs = next(outputs for outputs in calls if _come_from(outputs, inputs))
-    return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs)
-
-
-def _come_from(outputs: Any, inputs: Any) -> bool:
-    """Return whether symbolic tensors are computed from a model's inputs alone."""
-    known, waiting = set(map(id, inputs)), list(outputs)
-    while waiting:
-        tensor = waiting.pop()
-        if id(tensor) in known:
-            continue
-        known.add(id(tensor))
-        history = tensor._keras_history
-        sources = history.operation._inbound_nodes[history.node_index].input_tensors
-        if not sources:  # an input of another model
-            return False
-        waiting += sources
-    return True
-
-
-def _seeds(key: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Return a state for each of the model's SeedGenerators, from the key of a pass."""
-    if not count:
-        return []
-    folded = tf.cast(tf.stack([key[0] % (2**31 - 1), tf.zeros((), tf.int64)]), tf.int32)
-    for number in tf.unstack(key[1:]):
-        folded = tf.random.fold_in(folded, tf.cast(number, tf.int32))
-    # What was folded in last is only in the second number; one more time, and it is in the first.
-    first = tf.cast(tf.random.fold_in(folded, 0)[0], tf.int64)
-    return [tf.stack([first, tf.constant(i * _MOST_DRAWS, tf.int64)]) for i in range(count)]
+def _parts(inputs: Any) -> tuple:
+    """Return x, y and the sample weights of a batch, None where it has none."""
+    x, y, *weights = inputs
+    return x, y, weights[0] if weights else None

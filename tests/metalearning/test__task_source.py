@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepchem_meta.metalearning._task_source import check_episodes
+from deepchem_meta.metalearning._task_source import check_episodes, first_support
 
 
 def test_weights_in_one_set_are_added_to_the_other():
@@ -33,3 +33,24 @@ def test_structures():
 def test_bad_episodes(episodes, error, match):
     with pytest.raises(error, match=match):
         check_episodes(episodes)
+
+
+class Source:
+    """Gives tasks of ones, and zeros to whoever only looks."""
+
+    def sample(self, n, rng):
+        x = np.ones((n, 3, 2))
+        return (x, x[..., 0]), (x, x[..., 0], np.ones((n, 3)))
+
+
+class Peeked(Source):
+    def peek(self):
+        return (np.zeros((3, 2)), np.zeros(3)), (np.zeros((3, 2)), np.zeros(3))
+
+
+def test_the_first_support_batch():
+    x, y, weights = first_support(Source())
+    assert (x.shape, y.shape, weights.shape) == ((3, 2), (3,), (3,))
+    assert np.all(x == 1) and np.all(weights == 1)
+    x, y = first_support(Peeked())
+    assert (x.shape, y.shape) == ((3, 2), (3,)) and not np.any(x)
