@@ -19,6 +19,8 @@ except ImportError:  # not on Windows
 
 __all__ = ["CheckpointFolder"]
 
+_LONGEST = 200  # of the 255 characters that a file's name may have with what is added to it
+
 
 class CheckpointFolder:
     """The checkpoints of a folder by their numbers, whatever the file ``checkpoint`` says.
@@ -48,15 +50,15 @@ class CheckpointFolder:
         Those that the file ``checkpoint`` names are among them, so that it is told if their files
         are gone; but it may be lost, and what it names of other folders is left alone.
         """
-        names = {name for name in self._listed_names() or () if name == os.path.basename(name)}
-        paths = {Path(self.path, name) for name in names | set(self._found_names())}
+        paths = {Path(self.path, name) for name in (*self._listed_names(), *self._found_names())}
         return [str(path) for path in sorted(paths, key=_age, reverse=True)]
 
     def prepare(self) -> None:
         """See to it that a checkpoint can be saved: before training, not after it.
 
         The file ``checkpoint``, by which TensorFlow knows which checkpoints there are to delete,
-        is written anew unless it names just those of the folder.
+        is written anew, with those that have a number: TensorFlow reads more ways to name files
+        than it writes, and other files may be somebody else's.
 
         Raises
         ------
@@ -67,9 +69,7 @@ class CheckpointFolder:
             os.makedirs(self.path, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            names = self._found_names()
-            if names != self._listed_names():
-                self._write_list(names)
+            self._write_list([name for name in self._found_names() if _number(name)])
         except OSError as error:
             raise ValueError(
                 "`model_dir` must be a folder that can be written to. "
@@ -91,7 +91,7 @@ class CheckpointFolder:
         """
         with contextlib.ExitStack() as stack:
             if fcntl is not None:
-                file = stack.enter_context(open(Path(self.path, ".lock"), "wb"))
+                file = stack.enter_context(open(Path(self.path, ".lock"), "ab"))
                 try:
                     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError as error:
@@ -109,15 +109,18 @@ class CheckpointFolder:
         """Return the names of the checkpoints of which there are files, the newest last."""
         folder = Path(self.path)
         files = [*folder.glob("*.index"), *folder.glob("*.data-*-of-*")]
-        return [path.name for path in sorted({path.with_suffix("") for path in files}, key=_age)]
+        paths = sorted({path.with_suffix("") for path in files}, key=_age)
+        return [path.name for path in paths if _is_plain(path.name)]
 
-    def _listed_names(self) -> list[str] | None:
-        """Return what the file ``checkpoint`` names, None where it is of no use."""
+    def _listed_names(self) -> list[str]:
+        """Return what the file ``checkpoint`` names, as far as it is of use."""
+        path = Path(self.path, "checkpoint")
         try:
-            text = Path(self.path, "checkpoint").read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
         except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        return re.findall(r'^all_model_checkpoint_paths: "(.*)"$', text, re.MULTILINE)
+            return []
+        names = re.findall(r'^all_model_checkpoint_paths: "(.*)"$', text, re.MULTILINE)
+        return [name for name in names if _is_plain(name)]
 
     def _write_list(self, names: Sequence[str]) -> None:
         """Write the file by which TensorFlow knows the checkpoints, the newest last."""
@@ -130,6 +133,7 @@ class CheckpointFolder:
         # Without a time the manager takes a checkpoint for one that is to be kept for ever.
         lines += [f"all_model_checkpoint_timestamps: {time.time()}"] * len(names)
         part = target.with_name("checkpoint.new")
+        part.unlink(missing_ok=True)  # it may be a link
         part.write_text("\n".join([*lines, ""]), encoding="utf-8")
         part.replace(target)
 
@@ -141,5 +145,14 @@ def _age(path: Path) -> tuple[int, float]:
 
 
 def _number(path: str) -> int:
-    digits = path.rpartition("-")[2]
-    return int(digits) if digits.isdigit() else 0
+    found = re.search(r"-([0-9]{1,18})$", path)
+    return int(found[1]) if found else 0
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is that of a file in the folder, and TensorFlow takes it as it stands.
+
+    It takes some characters for a pattern of names, and reads, and deletes, what fits.
+    """
+    whole = name.isprintable() and bool(name.strip(".")) and len(name) <= _LONGEST
+    return whole and not re.search(r'[/\\*?\["]', name)

@@ -249,7 +249,8 @@ class CheckpointStore:
             raise ValueError(f"No checkpoint found in `model_dir`. Received: {self.folder.path!r}")
         for path in paths:
             try:
-                reader = tf.train.load_checkpoint(path)
+                # Unlike tf.train.load_checkpoint it takes no folder, which may name any other.
+                reader = tf.compat.v1.train.NewCheckpointReader(path)
                 values = {key: reader.get_tensor(key) for key in reader.get_variable_to_dtype_map()}
             except Exception as error:  # by the damage OpError, ValueError, IndexError, ...
                 reason = str(error).partition("\n")[0]

@@ -56,6 +56,11 @@ def choose_plan(
     Returns
     -------
     Plan
+
+    Raises
+    ------
+    ValueError
+        If what is asked for is not to be had for ragged batches.
     """
     nodes, called = _nodes(function.graph)
     types = [node.op for node in (*nodes, *called)]
@@ -69,6 +74,11 @@ def choose_plan(
         raise ValueError(
             "`task_execution` must be 'auto' or 'looped' for batches whose shapes differ from "
             "task to task. Received: task_execution='vectorized'"
+        )
+    if jit and ragged:
+        raise ValueError(
+            "`jit_compile` must be 'auto' or False for batches whose shapes differ from task to "
+            "task, which XLA cannot compile. Received: jit_compile=True"
         )
     reason = f"a task has {obstacle or 'nothing against it'}"
     return Plan(vectorized, jit, ordered, f"as asked; {reason}" if asked else reason)

@@ -121,7 +121,9 @@ def make(description: Mapping[str, Any], learner: Any, model_dir: Any) -> Any:
         If the class or an argument cannot be made anew.
     """
     arguments = {
-        name: _decode(name, value, learner) for name, value in description["arguments"].items()
+        name: _decode(name, value, learner)
+        for name, value in description["arguments"].items()
+        if name != "model_dir"
     }
     starred = [value for name, value in arguments.items() if name.startswith("*")]
     named = {name: value for name, value in arguments.items() if not name.startswith("*")}

@@ -68,6 +68,8 @@ def test_ragged_batches_are_looped():
     assert choose_plan(concrete, **{**AUTO, "ragged": True})[:2] == (False, False)
     with pytest.raises(ValueError, match="must be 'auto' or 'looped'.*'vectorized'"):
         choose_plan(concrete, **{**AUTO, "task_execution": "vectorized", "ragged": True})
+    with pytest.raises(ValueError, match="`jit_compile` must be 'auto' or False.*True"):
+        choose_plan(concrete, **{**AUTO, "jit_compile": True, "ragged": True})
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,12 @@ def test_a_saved_folder_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     assert os.listdir(path.parent) == ["saved"]
 
 
+def test_the_folder_of_a_run_may_be_any_path(tmp_path):
+    """`load` has a `model_dir` of its own."""
+    MAML(Quadratic(), model_dir=tmp_path / "run", **PLAIN).save(tmp_path / "saved")
+    assert load(tmp_path / "saved", Quadratic()).model_dir != str(tmp_path / "run")
+
+
 def test_folders_that_are_something_else_stay(tmp_path):
     maml = MAML(Quadratic(), model_dir=tmp_path / "run", **PLAIN)
     maml.fit(1)
