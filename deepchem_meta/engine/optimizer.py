@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from deepchem_meta.engine.model import KerasVariable, as_variable
+from deepchem_meta.engine.learner_model import KerasVariable, as_variable
 
 __all__ = ["MetaOptimizer", "accumulation_dtype"]
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 # Which ops are stateful is not to be had from the public API for the functions inside a graph.
 from tensorflow.python.framework import op_def_registry
 
-from deepchem_meta.engine.over_tasks import Plan
+from deepchem_meta.engine.sum_over_tasks import Plan
 
 __all__ = ["agree", "choose_plan", "draws_random_numbers"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from deepchem_meta.engine.execution import LOGS
+from deepchem_meta.engine.meta_step import LOGS
 from deepchem_meta.engine.model_proxy import ModelProxy
 
 __all__ = ["EPOCH", "Progress"]

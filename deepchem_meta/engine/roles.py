@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 
 __all__ = ["Roles"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout, column_layouts
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 
 __all__ = ["EpisodeQueue", "Episodes", "LearnerSampler", "TaskSampler"]
 
@@ -28,7 +28,7 @@ class Episodes(NamedTuple):
     support, query : tuple
         A column for each array of a batch: that array of all the tasks, step after step, either
         as a sequence of arrays or as one array whose first axis is the task.
-    state : object
+    place : object
         Where the source stood after the last of them, if it can say.
     read_variables : bool
         Whether the learner read its own variables while it drew them.
@@ -38,7 +38,7 @@ class Episodes(NamedTuple):
     tasks: int
     support: tuple[Sequence[np.ndarray], ...]
     query: tuple[Sequence[np.ndarray], ...]
-    state: Any = None
+    place: Any = None
     read_variables: bool = False
 
     def slice(self, start: int, stop: int) -> Episodes:
@@ -85,9 +85,9 @@ class LearnerSampler:
         self._tried = False
 
     @property
-    def state(self) -> Any:
+    def place(self) -> Any:
         """Where the learner stands, if it can say."""
-        return _get_state(self._model.learner)
+        return _place_of(self._model.learner)
 
     def sample(self, steps: int, tasks: int) -> Episodes:
         """Draw the episodes of `steps` meta-steps of `tasks` tasks each.
@@ -119,14 +119,14 @@ class LearnerSampler:
         watched = {id(variable) for variable in tape.watched_variables()}
         reads = any(id(variable) in watched for variable in self._model.variables)
         columns = (tuple(zip(*batches, strict=True)) for batches in (support, query))
-        return Episodes(steps, tasks, *columns, self.state, reads)
+        return Episodes(steps, tasks, *columns, self.place, reads)
 
-    def rewind(self, state: Any) -> None:
-        """Give the learner back a state it had, where it keeps one."""
-        if _is_position(state) and not _is_position(self.state):
+    def rewind(self, place: Any) -> None:
+        """Give the learner back a place it had, where it keeps one."""
+        if _is_position(place) and not _is_position(self.place):
             _warn_of_another_way()
         else:
-            _set_state(self._model.learner, state)
+            _put_back(self._model.learner, place)
 
 
 class TaskSampler:
@@ -152,15 +152,15 @@ class TaskSampler:
         self._seed = seed
         self._position = 0
         self._block: tuple[Any, tuple] = (None, ())
-        self._block_state: Any = None
+        self._block_place: Any = None
 
     @property
-    def state(self) -> dict[str, Any]:
+    def place(self) -> dict[str, Any]:
         """The number of the next meta-step, and where the learner stood before its block."""
         # The next block begins where the learner stands now.
         inside = self._position % self._BLOCK and self._block[0] is not None
-        learner_state = self._block_state if inside else _get_state(self._model.learner)
-        return {"position": self._position, "learner": learner_state}
+        of_learner = self._block_place if inside else _place_of(self._model.learner)
+        return {"position": self._position, "learner": of_learner}
 
     def sample(self, steps: int, tasks: int) -> Episodes:
         """Draw the episodes of `steps` meta-steps of `tasks` tasks each."""
@@ -175,23 +175,23 @@ class TaskSampler:
             for batches in zip(*parts, strict=True)
         )
         self._position = last
-        return Episodes(steps, tasks, support, query, self.state)
+        return Episodes(steps, tasks, support, query, self.place)
 
-    def rewind(self, state: Any) -> None:
+    def rewind(self, place: Any) -> None:
         """Go back to where a sampler stood."""
-        if state is None:
+        if place is None:
             return
-        if not _is_position(state):
+        if not _is_position(place):
             _warn_of_another_way()
             return
-        _set_state(self._model.learner, state["learner"])
-        self._position = state["position"]
+        _put_back(self._model.learner, place["learner"])
+        self._position = place["position"]
         self._block = (None, ())
 
     def _draw(self, number: int, tasks: int) -> tuple:
         """Return (support, query) of a block; the last one is kept."""
         if self._block[0] != (number, tasks):
-            self._block_state = _get_state(self._model.learner)
+            self._block_place = _place_of(self._model.learner)
             rng = np.random.default_rng([int(self._seed.numpy()), number])
             drawn = self._model.learner.sample_tasks(self._BLOCK * tasks, rng)
             if not isinstance(drawn, tuple) or len(drawn) != 2:
@@ -218,7 +218,7 @@ class EpisodeQueue:
     Parameters
     ----------
     sampler : object
-        With `sample(steps, tasks)` and `rewind(state)`.
+        With `sample(steps, tasks)` and `rewind(place)`.
     tasks : int
         Tasks a meta-step.
     """
@@ -228,25 +228,25 @@ class EpisodeQueue:
         self._tasks = tasks
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
         self._ahead: Future | None = None
-        self._away = False  # whether the source may stand elsewhere than at `state`
+        self._away = False  # whether the source may stand elsewhere than at `place`
         #: Where the source stands after the episodes taken last.
-        self.state: Any = sampler.state
+        self.place: Any = sampler.place
 
     def __enter__(self) -> EpisodeQueue:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self.go_back(self.state)
+        self.go_back(self.place)
         self._thread.shutdown(wait=True)
 
-    def go_back(self, state: Any, steps: int = 0) -> Any:
-        """Put the source to where it stood at `state`, and past so many meta-steps.
+    def go_back(self, place: Any, steps: int = 0) -> Any:
+        """Put the source to where it stood at `place`, and past so many meta-steps.
 
         Episodes that were drawn ahead are forgotten.
 
         Parameters
         ----------
-        state : object
+        place : object
             Of `Episodes`; with None, of a source that cannot say, nothing is done.
         steps : int, default 0
             How many meta-steps have been taken since.
@@ -260,11 +260,11 @@ class EpisodeQueue:
         if ahead is not None and not ahead.cancel():
             ahead.exception()  # waits for it
             self._away = True
-        if state is not None and (self._away or steps or state is not self.state):
-            self._sampler.rewind(state)
-            state = self._sampler.sample(steps, self._tasks).state if steps else state
-        self.state, self._away = state, False
-        return state
+        if place is not None and (self._away or steps or place is not self.place):
+            self._sampler.rewind(place)
+            place = self._sampler.sample(steps, self._tasks).place if steps else place
+        self.place, self._away = place, False
+        return place
 
     def peek(self) -> Episodes:
         """Return the episodes of the next meta-step, which the next `take` is to ask for."""
@@ -282,7 +282,7 @@ class EpisodeQueue:
         else:
             episodes = self._ahead.result()
             self._ahead = None
-        self.state, self._away = episodes.state, False
+        self.place, self._away = episodes.place, False
         return episodes
 
     def draw_ahead(self, steps: int) -> None:
@@ -291,7 +291,7 @@ class EpisodeQueue:
             self._ahead = self._thread.submit(self._sampler.sample, steps, self._tasks)
 
 
-def _get_state(learner: Any) -> Any:
+def _place_of(learner: Any) -> Any:
     """Return where a learner's sampling stands, if it can say."""
     get_state = getattr(learner, "get_state", None)
     return copy.deepcopy(get_state()) if get_state else None  # it may be a live object
@@ -302,9 +302,9 @@ def _contents(model: LearnerModel) -> list[bytes]:
     return [tf.convert_to_tensor(v).numpy().tobytes() for v in model.learned_variables]
 
 
-def _is_position(state: Any) -> bool:
-    """Whether a state is what `TaskSampler.state` gives."""
-    return isinstance(state, dict) and set(state) == {"position", "learner"}
+def _is_position(place: Any) -> bool:
+    """Whether a place is what `TaskSampler.place` gives."""
+    return isinstance(place, dict) and set(place) == {"position", "learner"}
 
 
 def _warn_of_another_way() -> None:
@@ -315,8 +315,8 @@ def _warn_of_another_way() -> None:
     )
 
 
-def _set_state(learner: Any, state: Any) -> None:
+def _put_back(learner: Any, place: Any) -> None:
     """Put a learner back to where it stood, if it can be."""
     set_state = getattr(learner, "set_state", None)
-    if set_state and state is not None:
-        set_state(state)
+    if set_state and place is not None:
+        set_state(place)

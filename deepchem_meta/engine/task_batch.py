@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta.engine.model import Embedding, LearnerModel
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 
 __all__ = ["TaskBatch"]
 

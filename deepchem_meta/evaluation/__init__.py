@@ -7,11 +7,11 @@ from typing import Any
 
 from deepchem_meta.evaluation.baselines import EstimatorBaseline, FittedEstimator
 from deepchem_meta.evaluation.by_task import ByTask
-from deepchem_meta.evaluation.comparing import compare
 from deepchem_meta.evaluation.comparison import Comparison
 from deepchem_meta.evaluation.intervals import mean_and_interval
 from deepchem_meta.evaluation.ranking import ScoredTasks, enrichment, hits_in_top, spearman
 from deepchem_meta.evaluation.report import Evaluation
+from deepchem_meta.evaluation.run_comparison import compare
 
 __all__ = [
     "ByTask",

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.engine.task_source import KnownSource
 
 __all__ = ["class_numbers", "class_weights", "dense_layer", "known_ways"]

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import flat_features
+from deepchem_meta.engine.learner_model import flat_features
 from deepchem_meta.metalearning._batch_norm import (
     batch_norm_layers,
     batch_norm_mode,

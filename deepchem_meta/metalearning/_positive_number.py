@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from deepchem_meta._checks import check_positive
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 
 __all__ = ["PositiveNumber"]
 

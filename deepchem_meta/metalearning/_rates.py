@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 from deepchem_meta.metalearning._variables import choose_variables
 
 __all__ = ["check_rate", "learned_rate", "rates_of_variables"]

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import KerasVariable, as_variable
+from deepchem_meta.engine.learner_model import KerasVariable, as_variable
 
 __all__ = ["constructor_arguments", "constructor_signature", "describe", "differences", "make"]
 

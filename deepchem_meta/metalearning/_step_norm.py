@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 from deepchem_meta.metalearning._batch_norm import batch_norm_layers
 
 __all__ = ["StepNorm"]

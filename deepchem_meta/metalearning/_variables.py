@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 
 __all__ = ["choose_variables", "variable_names"]
 

@@ -12,19 +12,19 @@ import keras
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_option, check_seconds
-from deepchem_meta.engine import fitting
+from deepchem_meta.engine import fit_loop
 from deepchem_meta.engine.checkpoints import CheckpointStore, Saved
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.execution import LOGS, Execution
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
+from deepchem_meta.engine.meta_step import LOGS, Execution
 from deepchem_meta.engine.model_dirs import open_model_dir
 from deepchem_meta.engine.model_proxy import ModelProxy
 from deepchem_meta.engine.optimizer import MetaOptimizer
-from deepchem_meta.engine.over_tasks import Plan
 from deepchem_meta.engine.progress import EPOCH, Progress
 from deepchem_meta.engine.replicas import check_outside, check_process, check_strategy
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
+from deepchem_meta.engine.sum_over_tasks import Plan
 from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.engine.workers import Workers
 from deepchem_meta.evaluation import Evaluation
@@ -347,18 +347,18 @@ class MetaAlgorithm(TaskAlgorithm):
             self._checkpoints.opened(queue),
         ):
             self.runner.try_model([column[0] for column in queue.peek().support])
-            state = fitting.fit(
+            place = fit_loop.fit(
                 self.runner.trainer(),
                 queue,
                 progress,
                 numbers=self.task_numbers,
                 steps_per_execution=steps_per_execution,
                 checkpoint_interval=interval,
-                save=lambda state: self._checkpoints.save(keep, state),
+                save=lambda place: self._checkpoints.save(keep, place),
                 workers=self._workers,
             )
             self._meta_optimizer.finalize()
-            self._checkpoints.save(keep, state)  # what a callback did at the end included
+            self._checkpoints.save(keep, place)  # what a callback did at the end included
             self._workers.wait()  # so that all can restore it
         return progress.history
 

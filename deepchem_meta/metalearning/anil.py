@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 from deepchem_meta.metalearning._variables import choose_variables
 from deepchem_meta.metalearning.maml import MAML
 

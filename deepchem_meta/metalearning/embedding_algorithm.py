@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_classes, check_count
-from deepchem_meta.engine.model import Embedding, flat_features
+from deepchem_meta.engine.learner_model import Embedding, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.engine.tracing import quiet_tensorflow

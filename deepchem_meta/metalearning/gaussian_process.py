@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.metalearning._heads import class_weights, dense_layer, known_ways
 from deepchem_meta.metalearning._kernels import (
     KERNELS,

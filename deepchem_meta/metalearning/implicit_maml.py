@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_absent, check_count, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._variables import choose_variables, variable_names
 from deepchem_meta.metalearning.adapted import Adapted

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_flag, check_option
 from deepchem_meta.engine.batches import BatchReader
-from deepchem_meta.engine.model import flat_features
+from deepchem_meta.engine.learner_model import flat_features
 from deepchem_meta.metalearning._batch_checks import BatchChecks
 from deepchem_meta.metalearning._batch_norm import MODES
 from deepchem_meta.metalearning._keras_copies import copy_model, flat_encoder

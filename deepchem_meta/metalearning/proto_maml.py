@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._heads import dense_layer
 from deepchem_meta.metalearning.adapted import Adapted

@@ -58,7 +58,7 @@ class RunCheckpoints:
 
     def save_as(self, path: Any) -> None:
         """Write all into a folder of its own; within `fit`, as of the episodes taken last."""
-        sampling = self._sampler.state if self._queue is None else self._queue.state
+        sampling = self._sampler.place if self._queue is None else self._queue.place
         self._newest.save_as(path, sampling)
 
     def restore(self, compare: str | None = None) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.evaluating import OverManyTasks, score_tasks
-from deepchem_meta.engine.execution import Execution, TaskFunctions
+from deepchem_meta.engine.map_over_tasks import MapOverTasks, score_tasks
+from deepchem_meta.engine.meta_step import Execution, TaskFunctions
+from deepchem_meta.engine.meta_trainer import MetaTrainer
 from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import TracedOrEager, is_foreign
-from deepchem_meta.engine.training import MetaTrainer
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.exporting import ServedFunctions
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
@@ -192,7 +192,7 @@ class TaskRunner:
         algorithm, with_outputs = self._algorithm, bool(scores)
         over_tasks = self._once(
             ("evaluate", algorithm.traced_choices(), steps, with_outputs),
-            lambda: OverManyTasks(
+            lambda: MapOverTasks(
                 lambda *task: self._evaluate_task(*task, steps, with_outputs),
                 (lambda *tasks: algorithm.evaluate_tasks(*tasks, with_outputs))
                 if algorithm.evaluates_together

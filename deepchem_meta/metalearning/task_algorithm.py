@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_count
 from deepchem_meta.engine.inner_loop import check_second_derivatives
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.roles import Roles
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning.adapted import Adapted

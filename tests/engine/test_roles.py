@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 from learners import Function
 
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.roles import Roles
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from learners import Function, Quadratic, ResumableSine, Sine, values
 
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.sampling import EpisodeQueue, Episodes, LearnerSampler, TaskSampler
 from deepchem_meta.metalearning import MAML
 
@@ -158,8 +158,8 @@ def test_layouts_of_tasks_and_steps():
 def test_learners_state_is_that_after_the_last_batch():
     learner = ResumableSine()
     drawn = LearnerSampler(LearnerModel(learner)).sample(2, 3)
-    assert drawn.state == learner.rng.bit_generator.state
-    assert LearnerSampler(LearnerModel(Sine())).sample(1, 1).state is None
+    assert drawn.place == learner.rng.bit_generator.state
+    assert LearnerSampler(LearnerModel(Sine())).sample(1, 1).place is None
 
 
 class ManySines(Sine):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from learners import Quadratic
 
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
 
 KEY = tf.constant([7, 5, 2], tf.int64)  # seed, meta-step, task

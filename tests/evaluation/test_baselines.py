@@ -7,7 +7,7 @@ import tensorflow as tf
 from awkward import CLASSES, NUMBERS, REFUSED, Source
 
 import deepchem_meta as dc
-from deepchem_meta.engine.evaluating import EpisodeChunks
+from deepchem_meta.engine.map_over_tasks import EpisodeChunks
 from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.evaluation import EstimatorBaseline
 

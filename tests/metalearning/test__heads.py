@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from learners import Sine
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.metalearning._heads import class_numbers, class_weights, dense_layer, known_ways
 from deepchem_meta.tasks import FewShotClassificationTasks
 

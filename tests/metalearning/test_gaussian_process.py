@@ -9,7 +9,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.metalearning import GaussianProcessHead, KerasLearner, ProtoNet
 from deepchem_meta.metalearning.gaussian_process import Posterior
 from deepchem_meta.tasks import SinusoidTasks

@@ -6,7 +6,7 @@ from oracles import central_differences
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestCentroid
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.metalearning import KerasLearner, ProtoNet
 from deepchem_meta.tasks import FewShotClassificationTasks
 

@@ -6,7 +6,7 @@ from oracles import central_differences
 from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 
-from deepchem_meta.engine.model import Embedding
+from deepchem_meta.engine.learner_model import Embedding
 from deepchem_meta.metalearning import RidgeRegressionHead
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}

@@ -3,9 +3,9 @@ import pytest
 import tensorflow as tf
 from learners import Sine
 
-from deepchem_meta.engine.evaluating import OverManyTasks
-from deepchem_meta.engine.execution import Execution
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel
+from deepchem_meta.engine.map_over_tasks import MapOverTasks
+from deepchem_meta.engine.meta_step import Execution
 
 
 def normal(support, query, numbers, key):
@@ -23,11 +23,11 @@ def test_every_task_on_its_own(task_execution):
     rng = np.random.default_rng(0)
     support, query = ((rng.normal(size=(5, 3)).astype("float32"),) for _ in range(2))
     keys = np.arange(15).reshape(5, 3)
-    over = OverManyTasks(plain, execution=Execution(task_execution), model=LearnerModel(Sine()))
+    over = MapOverTasks(plain, execution=Execution(task_execution), model=LearnerModel(Sine()))
     for factor in (1.0, 2.0):
         found = over(support, query, {"a": factor}, keys)["scaled"]
         np.testing.assert_allclose(found, factor * (support[0] * query[0]).sum(1), rtol=1e-5)
-    over = OverManyTasks(normal, execution=Execution(task_execution), model=LearnerModel(Sine()))
+    over = MapOverTasks(normal, execution=Execution(task_execution), model=LearnerModel(Sine()))
     if task_execution == "vectorized":
         with pytest.raises(ValueError, match="No pfor vectorization"):
             over(support, query, {}, keys)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
 
-__all__ = ["TASKS_AT_ONCE", "OverTasks", "Plan", "task_keys"]
+__all__ = ["TASKS_AT_ONCE", "Plan", "SumOverTasks", "task_keys"]
 
 # In a loop over tasks, by TensorFlow's scheduler. One a core halves the time of a single one.
 TASKS_AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     together: bool = False
 
 
-class OverTasks:
+class SumOverTasks:
     """Sums what a function gives for each task of a meta-step, in a traced function.
 
     Parameters

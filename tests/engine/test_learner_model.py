@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from learners import Function, Sine
 
-from deepchem_meta.engine.model import LearnerModel, as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 
 
 def test_variables_of_either_kind():

@@ -11,19 +11,19 @@ import tensorflow as tf
 
 from deepchem_meta._checks import check_score_names
 from deepchem_meta.engine.episodes import EpisodeChunks
-from deepchem_meta.engine.execution import Execution
-from deepchem_meta.engine.model import LearnerModel
-from deepchem_meta.engine.over_tasks import TASKS_AT_ONCE, task_keys
+from deepchem_meta.engine.learner_model import LearnerModel
+from deepchem_meta.engine.meta_step import Execution
 from deepchem_meta.engine.planning import choose_plan
+from deepchem_meta.engine.sum_over_tasks import TASKS_AT_ONCE, task_keys
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.engine.writes import check_graph
 
-__all__ = ["OverManyTasks", "score_tasks"]
+__all__ = ["MapOverTasks", "score_tasks"]
 
 _logger = logging.getLogger(__name__)
 
 
-class OverManyTasks:
+class MapOverTasks:
     """A function of one task, computed for many tasks of one shape.
 
     Parameters
@@ -169,7 +169,7 @@ def _over_replicas(function: Callable, strategy: tf.distribute.Strategy) -> Call
 
 
 def score_tasks(
-    over_tasks: OverManyTasks,
+    over_tasks: MapOverTasks,
     episodes: EpisodeChunks,
     model: LearnerModel,
     *,
@@ -181,7 +181,7 @@ def score_tasks(
 
     Parameters
     ----------
-    over_tasks : OverManyTasks
+    over_tasks : MapOverTasks
         Of a function that gives (values, outputs): a dict of tensors of shape (steps,), and the
         outputs of shape (steps, examples, ...) if there are `scores`.
     episodes : EpisodeChunks

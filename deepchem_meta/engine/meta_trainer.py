@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
-from deepchem_meta.engine.execution import (
+from deepchem_meta.engine.inner_loop import no_second_derivative
+from deepchem_meta.engine.meta_step import (
     CallShape,
     Execution,
     MetaStep,
@@ -22,12 +23,11 @@ from deepchem_meta.engine.execution import (
     TaskFunctions,
     TaskSums,
 )
-from deepchem_meta.engine.inner_loop import no_second_derivative
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
-from deepchem_meta.engine.over_tasks import Plan, task_keys
 from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
+from deepchem_meta.engine.sum_over_tasks import Plan, task_keys
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.engine.writes import check_graph
 
@@ -218,12 +218,12 @@ class MetaTrainer:
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
         start = 0
-        for layout, steps in itertools.groupby(episodes.layouts(), key=self._settle):
+        for layout, steps in itertools.groupby(episodes.layouts(), key=self._layout_for):
             stop = start + len(list(steps))
             yield layout if layout else self._relaxed, start, stop
             start = stop
 
-    def _settle(self, layout: Layout) -> Layout | None:
+    def _layout_for(self, layout: Layout) -> Layout | None:
         """Return the layout to run a meta-step in, or None for the one that all shapes fit."""
         new = not layout.ragged and layout not in self._exact
         if new and len(self._exact) < _MOST_EXACT_LAYOUTS:

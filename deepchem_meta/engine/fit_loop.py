@@ -10,9 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from deepchem_meta.engine.meta_trainer import MetaTrainer, NotFiniteError
 from deepchem_meta.engine.progress import Progress
 from deepchem_meta.engine.sampling import EpisodeQueue
-from deepchem_meta.engine.training import MetaTrainer, NotFiniteError
 from deepchem_meta.engine.workers import Workers
 
 __all__ = ["fit"]
@@ -62,14 +62,14 @@ def fit(
     checkpoint_interval : float
         Seconds between calls of `save`.
     save : callable
-        Gets the state of the episodes' source after the last that were used.
+        Gets where the episodes' source stands after the last that were used.
     workers : Workers
         All of them take as many meta-steps a call, and stop together.
 
     Returns
     -------
     object
-        That state after the last step.
+        Where it stands after the last step.
     """
     automatic = steps_per_execution == "auto"
     taken = _Taken(trainer, queue, workers)
@@ -90,20 +90,20 @@ def fit(
                 ahead = min(wanted, capacity, progress.room(episodes.steps))
             draw_ahead = functools.partial(queue.draw_ahead, ahead)
             rows = trainer.run(episodes, numbers(), capacity, meanwhile=draw_ahead)
-            taken.note(episodes.state)
+            taken.note(episodes.place)
             try:
                 progress.end(rows)
             finally:
-                taken.note(queue.state)  # a callback may have gone back to a checkpoint
+                taken.note(queue.place)  # a callback may have gone back to a checkpoint
             agreed = workers.agree(trainer.seconds_a_step, progress.stops)
             trainer.seconds_a_step, progress.stops = agreed
             if not progress.remaining:
                 break
             if time.monotonic() >= saved + checkpoint_interval:
-                save(taken.state)
+                save(taken.place)
                 saved = time.monotonic()
             episodes = queue.take(ahead or 1)
-    return taken.state
+    return taken.place
 
 
 class _Taken:
@@ -114,16 +114,16 @@ class _Taken:
         self._queue = queue
         self._workers = workers
         self._first = trainer.step
-        self._noted = queue.state, self._first
+        self._noted = queue.place, self._first
 
     @property
-    def state(self) -> Any:
+    def place(self) -> Any:
         """Where the source stood."""
         return self._noted[0]
 
-    def note(self, state: Any) -> None:
-        """Note that a call has ended, after whose episodes the source stands at `state`."""
-        self._noted = state, self._trainer.step  # at once: an interrupt comes before or after
+    def note(self, place: Any) -> None:
+        """Note that a call has ended, after whose episodes the source stands at `place`."""
+        self._noted = place, self._trainer.step  # at once: an interrupt comes before or after
 
     @contextlib.contextmanager
     def saved_if_interrupted(self, save: Callable[[Any], None]) -> Iterator[None]:
@@ -146,8 +146,8 @@ class _Taken:
             raise
 
     def _save(self, save: Callable[[Any], None]) -> None:
-        state, noted = self._noted
+        place, noted = self._noted
         step = self._trainer.step
-        state = self._queue.go_back(state, max(0, step - noted))
+        place = self._queue.go_back(place, max(0, step - noted))
         if step > self._first:
-            save(state)
+            save(place)

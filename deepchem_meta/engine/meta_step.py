@@ -11,8 +11,8 @@ import tensorflow as tf
 from deepchem_meta._checks import check_count, check_option
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
-from deepchem_meta.engine.over_tasks import OverTasks, Plan, task_keys
 from deepchem_meta.engine.state import ModelState
+from deepchem_meta.engine.sum_over_tasks import Plan, SumOverTasks, task_keys
 
 __all__ = [
     "LOGS",
@@ -235,7 +235,7 @@ class MetaStep:
         self._execution = execution
         self._seed = seed
         replicas = execution.replicas
-        self._over_tasks = OverTasks(
+        self._over_tasks = SumOverTasks(
             shape.layout, shape.tasks, plan, execution.task_batch_size, replicas
         )
         self._weight = 1.0 if execution.reduction == "sum" else 1.0 / shape.tasks

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from learners import Quadratic, ResumableSine, Sine, values
 
-from deepchem_meta.engine.fitting import fit
-from deepchem_meta.engine.model import LearnerModel
+from deepchem_meta.engine.fit_loop import fit
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.sampling import EpisodeQueue, LearnerSampler
 from deepchem_meta.engine.workers import Workers
 from deepchem_meta.metalearning import MAML
