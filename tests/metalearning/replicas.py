@@ -15,12 +15,25 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from test_conformance import MAKERS, keras_learner  # noqa: E402
 
+import deepchem_meta as dc  # noqa: E402
 
-def weights(name, strategy, jit_compile):
+# The ways to run MAML; the other algorithms run in the first one.
+WAYS = ({}, {"jit_compile": True}, {"global_clipnorm": 0.1}, {"two_dtypes": True})
+
+
+def learner_of_two_dtypes():
+    """Return a learner whose gradients are of two dtypes."""
+    layers = [keras.layers.Dense(3, "tanh"), keras.layers.Dense(1, dtype="float64")]
+    tasks = dc.tasks.SinusoidTasks(shots=3)
+    return dc.metalearning.KerasLearner(keras.Sequential(layers), "mse", tasks)
+
+
+def weights(name, strategy, jit_compile=False, two_dtypes=False, **clipping):
     with strategy.scope():
         keras.utils.set_random_seed(0)
-        learner = keras_learner(name, "float64")
-        options = {"optimizer": keras.optimizers.SGD(0.01), "jit_compile": jit_compile}
+        learner = learner_of_two_dtypes() if two_dtypes else keras_learner(name, "float64")
+        optimizer = keras.optimizers.SGD(0.01, **clipping)
+        options = {"optimizer": optimizer, "jit_compile": jit_compile}
         options["task_execution"] = "vectorized" if jit_compile else "looped"
         algorithm = MAKERS[name](learner, 0.05, 2, 4, seed=0, **options)
     algorithm.fit(4)
@@ -31,9 +44,9 @@ def main():
     # One for all: the collectives of two would have the same keys.
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for name in sys.argv[1:]:
-        for jit_compile in (False, True) if name == "MAML" else (False,):
-            one = weights(name, tf.distribute.get_strategy(), jit_compile)
-            for a, b in zip(one, weights(name, two, jit_compile), strict=True):
+        for way in WAYS if name == "MAML" else WAYS[:1]:
+            one = weights(name, tf.distribute.get_strategy(), **way)
+            for a, b in zip(one, weights(name, two, **way), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
