@@ -70,8 +70,7 @@ class MetaOptimizer:
                 f"Make a new one for each algorithm. Received: {optimizer!r}"
             )
         optimizer.build(self._moved)
-        if self._strategy.num_replicas_in_sync == 1:
-            _leave_out_reduction(optimizer)
+        _leave_out_reduction(optimizer)
         masters = [as_variable(m) for m in self._moved if isinstance(m, _Master)]
         rates = _learning_rates(optimizer)
         slots = [as_variable(s) for s in optimizer.variables if not any(s is r for r in rates)]
@@ -111,13 +110,10 @@ class MetaOptimizer:
         pairs = zip(gradients, self._moved, strict=True)
         reached = [(gradient, moved) for gradient, moved in pairs if gradient is not None]
         gradients, moved = zip(*reached, strict=True)
-        replicas = self._strategy.num_replicas_in_sync
-        if replicas == 1:
+        if self._strategy.num_replicas_in_sync == 1:
             self.optimizer.apply(gradients, moved)
-        else:  # where a Keras optimizer sums the gradients over replicas itself
-            self._strategy.run(
-                lambda: self.optimizer.apply([g / replicas for g in gradients], moved)
-            )
+        else:
+            self._strategy.run(lambda: self.optimizer.apply(gradients, moved))
         self._copy_masters()
         self._step.assign_add(1)
 
@@ -157,11 +153,12 @@ class _Master(keras.Variable):
 
 
 def _leave_out_reduction(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leave out the sum over replicas where there is one.
+    """Leave out the optimizer's own sum over replicas: it is given what is summed already.
 
-    TensorFlow registers a gradient of that sum for every trace and never drops it, and with it
-    stays the whole graph: 8 to 15 graphs and 15 to 30 MB of every algorithm that was fitted and
-    deleted.
+    Keras clips before that sum, so that a limit would be one for each replica's part, and it cannot
+    sum gradients of two dtypes. TensorFlow registers a gradient of the sum for every trace and
+    never drops it, and with it stays the whole graph: 8 to 15 graphs and 15 to 30 MB of every
+    algorithm that was fitted and deleted.
     """
     for part in (optimizer, *getattr(optimizer, "optimizers", ())):
         part = getattr(part, "inner_optimizer", part)
