@@ -65,12 +65,11 @@ class LearnerModel:
     ----------
     learner : MetaLearner
         Anything with `compute_model`, `variables`, `select_task` and `get_batch`.
-    check : callable, optional
-        ``(inputs, source, stacked)``: raises if a batch is not as the algorithm needs it. It is
-        called if the learner says what the arrays of a batch are.
 
     Attributes
     ----------
+    learner : MetaLearner
+        As given.
     variables : list of tf.Variable
         The learner's variables, in its order.
     learned : list of bool
@@ -96,7 +95,7 @@ class LearnerModel:
         If there are none.
     """
 
-    def __init__(self, learner: Any, check: Callable[[Any, str, bool], None] | None = None):
+    def __init__(self, learner: Any):
         missing = [name for name in _METHODS if not callable(getattr(learner, name, None))]
         if missing or isinstance(learner, type):
             raise TypeError(
@@ -122,10 +121,25 @@ class LearnerModel:
         self.knows_batches = hasattr(learner, "check_batch")
         self.predicts_from_x = hasattr(learner, "compute_outputs")
         self.metric_names = list(getattr(learner, "metric_names", ()))
-        self._check = check if self.knows_batches else None
+        self._check: Callable[[Any, str, bool], None] | None = None
         # A learner whose batches may or may not have sample weights says so.
         weighted = getattr(learner, "takes_sample_weights", False)
         self.reader = BatchReader(self.float_dtype, lengths_differ=weighted)
+
+    @classmethod
+    def of(cls, learner: Any) -> LearnerModel:
+        """Return a learner as a model, once: the constructors of algorithms hand the model on."""
+        return learner if isinstance(learner, cls) else cls(learner)
+
+    def check_batches(self, check: Callable[[Any, str, bool], None]) -> None:
+        """Have the batches that are read checked, if the learner says what their arrays are.
+
+        Parameters
+        ----------
+        check : callable
+            ``(inputs, source, stacked)``: raises if a batch is not as the algorithm needs it.
+        """
+        self._check = check if self.knows_batches else None
 
     def read(
         self, batch: Any, source: str = "get_batch()", *, stacked: bool = False

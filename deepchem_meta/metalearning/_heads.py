@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.learner_model import Embedding
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 from deepchem_meta.engine.task_source import KnownSource
 
 __all__ = ["class_numbers", "class_weights", "dense_layer", "known_ways"]
@@ -16,7 +16,7 @@ __all__ = ["class_numbers", "class_weights", "dense_layer", "known_ways"]
 
 def known_ways(learner: Any, ways: int | None) -> int | None:
     """Return `ways` or, for None, how many classes the learner's tasks have, if they tell."""
-    tasks = getattr(learner, "tasks", None)
+    tasks = getattr(LearnerModel.of(learner).learner, "tasks", None)
     return ways if ways is not None or tasks is None else KnownSource.of(tasks).ways
 
 

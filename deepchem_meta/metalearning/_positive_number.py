@@ -37,7 +37,7 @@ class PositiveNumber:
 
     def __init__(self, name: str, value: float | None, start: float, learner: Any):
         self.name = name
-        self._dtype = LearnerModel(learner).float_dtype
+        self._dtype = LearnerModel.of(learner).float_dtype
         self._value = None if value is None else check_positive(name, value)
         log = tf.math.log(tf.constant(start, self._dtype))
         self.variables = [tf.Variable(log, name=f"log_{name}")] if value is None else []

@@ -88,6 +88,6 @@ def rates_of_variables(
     adapts = choose_variables(learner, adapt_variables)
     return {
         place: make(place, variable, tf.constant(float(start), variable.dtype))
-        for place, variable in enumerate(LearnerModel(learner).variables)
+        for place, variable in enumerate(LearnerModel.of(learner).variables)
         if adapts[place] and place not in without
     }

@@ -18,7 +18,7 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
 
     Parameters
     ----------
-    learner : MetaLearner
+    learner : MetaLearner or LearnerModel
         Whose variables to choose from.
     adapt_variables : str, or list of str, variables and keras.layers.Layer, or None
         A string is a regular expression, searched for in the variables' names. None stands for
@@ -35,7 +35,7 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
     ValueError
         If one of them names no floating-point variable of the learner.
     """
-    model = LearnerModel(learner)
+    model = LearnerModel.of(learner)
     if adapt_variables is None:
         return model.learned
     variables = model.variables
@@ -70,7 +70,8 @@ def choose_variables(learner: Any, adapt_variables: str | Sequence[Any] | None) 
 
 def variable_names(learner: Any) -> list[str]:
     """Return the names of a learner's variables; of Keras' variables their paths."""
-    return [getattr(given, "path", given.name) for given in learner.variables]
+    given = LearnerModel.of(learner).learner.variables
+    return [getattr(variable, "path", variable.name) for variable in given]
 
 
 def _compile(pattern: str) -> re.Pattern:

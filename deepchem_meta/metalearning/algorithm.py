@@ -140,7 +140,8 @@ class MetaAlgorithm(TaskAlgorithm):
         seed: int | None = None,
     ):
         execution = Execution(task_execution, jit_compile, reduction, task_batch_size).check()
-        model = LearnerModel(learner, check=self.check_batch)
+        model = LearnerModel.of(learner)
+        model.check_batches(self.check_batch)
         strategy = check_strategy(model.variables)
         check_count("optimization_steps", optimization_steps)
         check_count("meta_batch_size", meta_batch_size, minimum=1)
@@ -152,7 +153,7 @@ class MetaAlgorithm(TaskAlgorithm):
         self._given_optimizer = optimizer
         step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         keras_optimizer = to_keras_optimizer(optimizer, step)
-        moved = [*roles.of_learned(learner.variables), *roles.own]
+        moved = [*roles.of_learned(model.learner.variables), *roles.own]
         self._meta_optimizer = MetaOptimizer(keras_optimizer, moved, step)
         self._model_dir = open_model_dir(self, model_dir)
         self.runner = TaskRunner(

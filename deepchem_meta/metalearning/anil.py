@@ -17,6 +17,7 @@ class _PartMAML(MAML):
     _adapts_head: bool
 
     def __init__(self, learner: Any, *args: Any, head: Any = None, **options: Any):
+        learner = LearnerModel.of(learner)
         in_head, in_body = _parts(learner, head)
         adapts = in_head if self._adapts_head else in_body
         super().__init__(learner, *args, adapt_variables=adapts, **options)
@@ -76,12 +77,11 @@ class BOIL(_PartMAML):
     _adapts_head = False
 
 
-def _parts(learner: Any, head: Any) -> tuple[list, list]:
+def _parts(model: LearnerModel, head: Any) -> tuple[list, list]:
     """Return the trainable variables of the head, and the others."""
-    model = LearnerModel(learner)
     if head is None:
-        head = _last_layer(learner)
-    in_head = choose_variables(learner, head)
+        head = _last_layer(model.learner)
+    in_head = choose_variables(model, head)
     learned = [
         (v, inside)
         for v, inside, learn in zip(model.variables, in_head, model.learned, strict=True)

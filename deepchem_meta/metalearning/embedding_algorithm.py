@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_classes, check_count
-from deepchem_meta.engine.learner_model import Embedding, flat_features
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel, flat_features
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.task_source import KnownSource
 from deepchem_meta.engine.tracing import quiet_tensorflow
@@ -61,23 +61,25 @@ class EmbeddingAlgorithm(MetaAlgorithm):
     for_regression = False  # whether `ways` may be None
 
     def __init__(self, learner: Any, *args: Any, ways: int | None = None, **options: Any):
-        if not any(hasattr(learner, f"compute_embedding{end}") for end in ("", "_and_state")):
+        learner = LearnerModel.of(learner)
+        given = learner.learner
+        if not any(hasattr(given, f"compute_embedding{end}") for end in ("", "_and_state")):
             raise TypeError(
                 "`learner` must be a KerasLearner, or have a method compute_embedding. "
-                f"Received: {type(learner).__name__}"
+                f"Received: {type(given).__name__}"
             )
         ways = known_ways(learner, ways)
         if ways is None and not self.for_regression:
             raise ValueError(
                 "`ways` must be given for a learner whose tasks do not tell how many classes they "
-                f"have. Received: ways=None for a {type(learner).__name__}"
+                f"have. Received: ways=None for a {type(given).__name__}"
             )
         if ways is not None:
             check_count("ways", ways, minimum=2)
         super().__init__(learner, *args, **options)
         self.ways = ways
-        self._one_output = getattr(learner, "one_output", False)
-        self._from_logits = getattr(learner, "from_logits", True)
+        self._one_output = getattr(given, "one_output", False)
+        self._from_logits = getattr(given, "from_logits", True)
 
     @property
     def ways(self) -> int | None:

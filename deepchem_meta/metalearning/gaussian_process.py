@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_positive
-from deepchem_meta.engine.learner_model import Embedding
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 from deepchem_meta.metalearning._heads import class_weights, dense_layer, known_ways
 from deepchem_meta.metalearning._kernels import (
     KERNELS,
@@ -153,6 +153,7 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         kernel = _check_kernel(kernel)
         kernel_steps = check_count("kernel_steps", kernel_steps)
         kernel_rate = check_positive("kernel_rate", kernel_rate)
+        learner = LearnerModel.of(learner)
         ways = known_ways(learner, ways)
         noise = PositiveNumber("noise", noise, 0.1, learner)
         amplitudes = [PositiveNumber(f"{name}_amplitude", None, 1.0, learner) for name in kernel]

@@ -86,6 +86,7 @@ class ImplicitMAML(MAML):
         check_absent(options, "first_order", "recompute", reason=reason)
         regularization = check_positive("regularization", regularization)
         cg_steps = check_count("cg_steps", cg_steps, minimum=1)
+        learner = LearnerModel.of(learner)
         _check_unbounded(learner, options.get("adapt_variables"))
         super().__init__(
             learner,
@@ -177,15 +178,15 @@ class ImplicitMAML(MAML):
         return [*solved, *by_fixed]
 
 
-def _check_unbounded(learner: Any, adapt_variables: Any) -> None:
+def _check_unbounded(model: LearnerModel, adapt_variables: Any) -> None:
     """Raise ValueError if a variable that adapts has a constraint."""
-    adapts = choose_variables(learner, adapt_variables)
-    bound = [index for index in LearnerModel(learner).constraints if adapts[index]]
+    adapts = choose_variables(model, adapt_variables)
+    bound = [index for index in model.constraints if adapts[index]]
     if bound:
         raise ValueError(
             "Variables that adapt must have no constraint in ImplicitMAML, whose gradient supposes "
             "a minimum without bounds; `adapt_variables` chooses others. Received: a constraint of "
-            f"{[variable_names(learner)[index] for index in bound]}"
+            f"{[variable_names(model)[index] for index in bound]}"
         )
 
 

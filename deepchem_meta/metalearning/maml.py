@@ -12,7 +12,7 @@ import tensorflow as tf
 from deepchem_meta._checks import check_flag, check_positive
 from deepchem_meta.engine.inner_loop import InnerLoop
 from deepchem_meta.engine.inner_optimizers import GradientDescent, InnerOptimizer
-from deepchem_meta.engine.learner_model import as_variable
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._rates import check_rate, learned_rate
 from deepchem_meta.metalearning._variables import choose_variables
@@ -141,6 +141,7 @@ class MAML(MetaAlgorithm):
             )
         if inner_clipnorm is not None:
             check_positive("inner_clipnorm", inner_clipnorm)
+        learner = LearnerModel.of(learner)
         own = [*([] if variable is None else [variable]), *options.pop("own_variables", ())]
         super().__init__(
             learner,

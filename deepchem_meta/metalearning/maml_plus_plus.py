@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from deepchem_meta._checks import check_count, check_flag
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._rates import learned_rate, rates_of_variables
 from deepchem_meta.metalearning._step_norm import StepNorm
@@ -116,6 +117,7 @@ class MAMLPlusPlus(MAML):
         for name, flag in flags.items():
             check_flag(name, flag)
         steps = max(1, check_count("optimization_steps", optimization_steps))
+        learner = LearnerModel.of(learner)
         norm = StepNorm(learner if step_batch_norm else None, steps)
         if cosine_annealing is not None:
             check_flag("cosine_annealing", cosine_annealing)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.learner_model import Embedding
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 from deepchem_meta.metalearning._heads import class_weights, dense_layer
 from deepchem_meta.metalearning._positive_number import PositiveNumber
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
@@ -74,6 +74,7 @@ class MatchingNet(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
+        learner = LearnerModel.of(learner)
         scale = PositiveNumber("temperature", temperature, 10.0, learner)
         super().__init__(
             learner,

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.metalearning._rates import learned_rate, rates_of_variables
 from deepchem_meta.metalearning.maml import MAML
 
@@ -53,6 +54,7 @@ class MetaSGD(MAML):
         **options: Any,
     ):  # fmt: skip
         learned_rate(learning_rate, self.why_rate_is_fixed)
+        learner = LearnerModel.of(learner)
         rates = rates_of_variables(
             learner,
             options.get("adapt_variables"),

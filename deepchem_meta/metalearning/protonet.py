@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepchem_meta._checks import check_option
-from deepchem_meta.engine.learner_model import Embedding
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 from deepchem_meta.metalearning._heads import class_weights, dense_layer
 from deepchem_meta.metalearning._positive_number import PositiveNumber
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
@@ -95,6 +95,7 @@ class ProtoNet(EmbeddingAlgorithm):
         **options: Any,
     ):
         check_option("distance", distance, tuple(_TEMPERATURES))
+        learner = LearnerModel.of(learner)
         scale = PositiveNumber("temperature", temperature, _TEMPERATURES[distance], learner)
         super().__init__(
             learner,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deepchem_meta.engine.learner_model import Embedding
+from deepchem_meta.engine.learner_model import Embedding, LearnerModel
 from deepchem_meta.metalearning._heads import class_weights, dense_layer, known_ways
 from deepchem_meta.metalearning._positive_number import PositiveNumber
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
@@ -79,6 +79,7 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
         ways: int | None = None,
         **options: Any,
     ):
+        learner = LearnerModel.of(learner)
         penalty = PositiveNumber("regularization", regularization, 1.0, learner)
         ways = known_ways(learner, ways)
         scale = PositiveNumber("scale", 1.0 if ways is None else None, 1.0, learner)
