@@ -309,7 +309,7 @@ class LearnerModel:
         loss: Callable[[list[tf.Tensor], list[tf.Tensor]], tf.Tensor],
         batch: Sequence[Any],
         variables: Sequence[tf.Variable],
-    ) -> None:
+    ) -> list[tf.Variable]:
         """Compute a loss once, eagerly, so that a user's own exception arrives as raised.
 
         The values are a little off the variables', so that a model which writes them into the
@@ -323,6 +323,11 @@ class LearnerModel:
             The arrays of some batch.
         variables : list of tf.Variable
             The meta-learned variables.
+
+        Returns
+        -------
+        list of tf.Variable
+            The trainable variables that were read.
 
         Raises
         ------
@@ -348,6 +353,7 @@ class LearnerModel:
                 "argument `variables`. Received: a loss whose gradient is None "
                 f"for all of {len(self.variables)} variables."
             )
+        return list(tape.watched_variables())
 
     def _hint_at_dtypes(self, error: Exception, batch: Sequence[Any]) -> None:
         """Add a note to a user's exception if the batch's dtype may be its cause."""

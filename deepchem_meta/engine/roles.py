@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from deepchem_meta.engine.learner_model import LearnerModel
+from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 
 __all__ = ["Roles"]
 
@@ -58,10 +58,13 @@ class Roles(NamedTuple):
 
         Raises
         ------
+        TypeError
+            If `own` or `own_state` holds anything but variables.
         ValueError
             If there is nothing to learn, or `adapts` has another length.
         """
         variables = model.variables
+        own, own_state = _variables("own_variables", own), _variables("own_state", own_state)
         own = [one for one in own if not any(one is variable for variable in variables)]
         if isinstance(adapts, bool):
             adapts = model.learned if adapts else [False] * len(variables)
@@ -75,7 +78,15 @@ class Roles(NamedTuple):
                 "There must be something to learn: `learner` has no trainable variable, and the "
                 f"algorithm none of its own. Received: a {type(model.learner).__name__} without"
             )
-        return cls(variables, model.learned, list(adapts), own, list(own_state))
+        return cls(variables, model.learned, list(adapts), own, own_state)
+
+    def __repr__(self) -> str:
+        learned, adapting = sum(self.learned), sum(self.adapts)
+        return (
+            f"Roles({len(self.variables)} variables, {learned} learned, {adapting} adapt, "
+            f"own={[one.name for one in self.own]}, "
+            f"own_state={[one.name for one in self.own_state]})"
+        )
 
     @property
     def meta_variables(self) -> list[tf.Variable]:
@@ -106,3 +117,11 @@ class Roles(NamedTuple):
     def of_learned(self, values: Sequence[Value]) -> list[Value]:
         """Return those of `values`, one a variable, that belong to what the optimizer moves."""
         return [values[place] for place in self.learned_places]
+
+
+def _variables(name: str, given: Sequence[tf.Variable]) -> list[tf.Variable]:
+    """Return an algorithm's own variables, those of Keras as the `tf.Variable` behind them."""
+    variables = [as_variable(one) for one in given]
+    if any(one is None for one in variables):
+        raise TypeError(f"`{name}` must be a list of tf.Variable. Received: {name}={given!r}")
+    return variables

@@ -59,12 +59,15 @@ def describe(algorithm: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     algorithm : MetaAlgorithm
         The algorithm.
     arguments : dict
-        What it was constructed with. An argument that is an attribute which may be assigned has its
-        present value.
+        What it was constructed with. An argument that is an attribute of the same name has its
+        present value: a property that may be assigned, or of an own algorithm a plain number, str
+        or bool.
     """
     kind = type(algorithm)
     present = {
-        name: getattr(algorithm, name) if _is_assignable(kind, name) else value
+        name: getattr(algorithm, name)
+        if _is_assignable(kind, name) or _is_plain_attribute(algorithm, name, value)
+        else value
         for name, value in arguments.items()
     }
     encoder = _Encoder(algorithm.learner)
@@ -225,6 +228,12 @@ def _cannot_be_made(what: str) -> ValueError:
         "`load` needs settings that it can make anew; construct the algorithm yourself and call "
         f"its method `load`. Received: {what}"
     )
+
+
+def _is_plain_attribute(algorithm: Any, name: str, given: Any) -> bool:
+    """Whether a plain argument is kept as a plain attribute of the same name."""
+    plain = (bool, int, float, str)
+    return isinstance(given, plain) and isinstance(vars(algorithm).get(name), plain)
 
 
 def _is_assignable(kind: type, name: str) -> bool:

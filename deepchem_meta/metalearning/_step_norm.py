@@ -37,13 +37,12 @@ class StepNorm:
 
     def __init__(self, learner: Any, steps: int):
         self._steps = steps
-        model = (
-            None if learner is None else getattr(LearnerModel.of(learner).learner, "model", None)
-        )
-        known = batch_norm_layers(model) if isinstance(model, keras.Model) else []
-        layers = [layer for layer in known if layer.trainable]
+        known = None if learner is None else LearnerModel.of(learner)
+        model = getattr(known and known.learner, "model", None)
+        every = batch_norm_layers(model) if isinstance(model, keras.Model) else []
+        layers = [layer for layer in every if layer.trainable]
         weights = {id(as_variable(weight)): weight for layer in layers for weight in layer.weights}
-        variables = LearnerModel.of(learner).variables if layers else []
+        variables = known.variables if layers else []
         self.places = {
             index: tf.Variable(
                 tf.repeat(variable[tf.newaxis], steps, axis=0),

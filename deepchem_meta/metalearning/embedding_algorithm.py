@@ -57,6 +57,7 @@ class EmbeddingAlgorithm(MetaAlgorithm):
         If `ways` is neither given nor known.
     """
 
+    adapts_in_steps = False
     steps_are_alike = False  # they share the head that the first one starts from
     for_regression = False  # whether `ways` may be None
 

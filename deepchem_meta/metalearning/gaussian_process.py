@@ -133,7 +133,6 @@ class GaussianProcessHead(EmbeddingAlgorithm):
     sample weight.
     """
 
-    adapts_in_steps = False
     for_regression = True
 
     def __init__(

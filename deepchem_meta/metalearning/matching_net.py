@@ -61,8 +61,6 @@ class MatchingNet(EmbeddingAlgorithm):
     implemented: one embedding serves support and query.
     """
 
-    adapts_in_steps = False
-
     def __init__(
         self,
         learner: Any,

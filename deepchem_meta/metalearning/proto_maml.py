@@ -55,6 +55,8 @@ class ProtoMAML(EmbeddingAlgorithm, MAML):
     Examples", ICLR 2020, https://arxiv.org/abs/1903.03096
     """
 
+    adapts_in_steps = True
+
     def __init__(
         self,
         learner: Any,

@@ -80,8 +80,6 @@ class ProtoNet(EmbeddingAlgorithm):
     support set does not have is never predicted.
     """
 
-    adapts_in_steps = False
-
     def __init__(
         self,
         learner: Any,

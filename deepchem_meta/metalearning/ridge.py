@@ -65,7 +65,6 @@ class RidgeRegressionHead(EmbeddingAlgorithm):
     by 6e-7.
     """
 
-    adapts_in_steps = False
     for_regression = True
 
     def __init__(

@@ -16,6 +16,7 @@ from deepchem_meta.engine.optimizer import MetaOptimizer
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.engine.tracing import TracedOrEager, is_foreign
+from deepchem_meta.metalearning._own_algorithms import check_adapted, check_variables_read
 from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.exporting import ServedFunctions
 from deepchem_meta.metalearning.task_algorithm import TaskAlgorithm
@@ -215,10 +216,13 @@ class TaskRunner:
 
     def try_model(self, support: Sequence[np.ndarray]) -> None:
         """Compute the learner's model for a support batch once before anything is traced."""
-        if not self._tried:
-            variables = self._algorithm.roles.meta_variables
-            self._model.try_eagerly(self._first_loss, support, variables)
-            self._tried = True
+        if self._tried:
+            return
+        roles = self._algorithm.roles
+        read = self._model.try_eagerly(self._first_loss, support, roles.meta_variables)
+        if is_foreign(self._algorithm):
+            check_variables_read(read, roles)
+        self._tried = True
 
     def explain(self, support: Sequence[Any], query: Sequence[Any] = ()) -> None:
         """Raise ValueError if the arrays of a task are why a result is not finite.
@@ -281,11 +285,16 @@ class TaskRunner:
         return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
 
     def _first_loss(self, params: list[tf.Tensor], batch: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return the loss on a support batch without any step of adaptation."""
+        """Return the loss on a support batch; of a foreign algorithm after a step, checked."""
         algorithm = self._algorithm
+        foreign = is_foreign(algorithm)
+        steps = min(1, algorithm.optimization_steps) if foreign else 0
         support = self._batch(batch, "support", tf.constant(self._key(0)), training=True)
-        adapted = algorithm.adapt_task(params, support, self._scalars(), 0)
-        return algorithm.query_loss(Adapted.of(adapted, len(params)), support)[0]
+        given = algorithm.adapt_task(list(params), support, self._scalars(), steps)
+        adapted = Adapted.of(given, len(params))
+        if foreign:
+            check_adapted(params, adapted, algorithm.roles, steps)
+        return algorithm.query_loss(adapted, support)[0]
 
     def _batch(self, arrays, role, key, training):
         return TaskBatch(self._model, arrays, role, key, training)

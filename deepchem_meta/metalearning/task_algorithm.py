@@ -78,9 +78,12 @@ class TaskAlgorithm:
         As given.
     """
 
+    #: Whether the meta-gradient leaves out second derivatives.
     first_order: bool = False
+    #: Whether adaptation goes in steps, so that it differs after 1 and after 5 of them.
     adapts_in_steps: bool = True
-    steps_are_alike: bool = False  # so that n steps are one step n times
+    #: Whether n steps are one step n times: a step knows no more than the values before it.
+    steps_are_alike: bool = False
 
     def __init__(self, model: LearnerModel, roles: Roles, optimization_steps: int):
         self.model = model
