@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -305,12 +305,13 @@ class MetaStep:
 
         def on_replica():
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            return self._sums(tf.cast(replica, tf.int32), *args)
+            return _packed(self._sums(tf.cast(replica, tf.int32), *args))
 
-        parts = strategy.run(on_replica)
-        return tf.nest.map_structure(
-            lambda part: strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None), parts
-        )
+        sums = {
+            dtype: strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)
+            for dtype, part in strategy.run(on_replica).items()
+        }
+        return _unpacked(sums, (tf.zeros((), tf.float64), *self._moves.zeros()))
 
     def _sum_tasks(self, replica, data, step, numbers, scale):
         """Return the loss, gradients and state summed over a replica's tasks."""
@@ -327,6 +328,27 @@ class MetaStep:
     def _apply(self, gradients, state):
         self._moves.apply(gradients, state, self.shape.tasks)
         return True
+
+
+def _packed(structure: Any) -> dict[str, tf.Tensor]:
+    """Return all values of a dtype in one vector: each reduction over replicas has its latency."""
+    tensors = tf.nest.flatten(structure)
+    return {
+        dtype.name: tf.concat([tf.reshape(t, [-1]) for t in tensors if t.dtype == dtype], axis=0)
+        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors)
+    }
+
+
+def _unpacked(packed: dict[str, tf.Tensor], like: Any) -> Any:
+    """Return what was packed, in the structure and shapes of `like`."""
+    places = dict.fromkeys(packed, 0)
+    tensors = []
+    for tensor in tf.nest.flatten(like):
+        start, size = places[tensor.dtype.name], tensor.shape.num_elements()
+        part = packed[tensor.dtype.name][start : start + size]
+        tensors.append(tf.reshape(part, tensor.shape))
+        places[tensor.dtype.name] += size
+    return tf.nest.pack_sequence_as(like, tensors)
 
 
 def _global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

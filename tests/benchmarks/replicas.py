@@ -300,7 +300,7 @@ def print_times(times):
     for name, size in SIZES.items():
         alone = times[str(ONE)][name]
         cells = [milliseconds(found[name]["seconds"]) for found in times.values()]
-        reduced = f"{alone['bytes'] / 1e6:.3g} MB in {alone['tensors']} tensors"
+        reduced = f"{alone['bytes'] / 1e6:.3g} MB in {alone['vectors']} vectors"
         rows.append([size.label, f"{alone['weights']:,}", reduced, *cells])
     print_table(["model", "weights", "reduced a step", *times], rows)
 
@@ -309,44 +309,35 @@ def print_shares(compute, arguments):
     """Print on what a step spends its time, on paper, for many accelerators."""
     network = f"{arguments.gigabits:g} Gbit/s, {arguments.hop:g} microseconds a hop"
     print(f"\nOn paper: {TASKS_AN_ACCELERATOR} tasks an accelerator; {network}\n")
-    rows = []
+    rows, halves = [], []
+    faster = f"{arguments.faster:g} times as fast"
     for name, size in SIZES.items():
         here = compute[name]["seconds"]
+        speeds = here, here / arguments.faster
         for count in ACCELERATORS:
-            one, each = (ring(compute[name], count, way, arguments) for way in (True, False))
-            cells = [milliseconds(seconds) for seconds in (here, one, each)]
-            for seconds in (here, here / arguments.faster):
-                cells += [f"{part / (seconds + part):.2%}" for part in (one, each)]
-            rows.append([size.label, count, *cells])
-    faster = f"{arguments.faster:g} times as fast"
-    heads = ["computing, ms", "reducing, ms: packed", "a tensor at a time", "share: packed"]
-    heads += ["a tensor at a time", f"{faster}: packed", "a tensor at a time"]
+            reducing = ring(compute[name], count, arguments)
+            shares = [f"{reducing / (seconds + reducing):.2%}" for seconds in speeds]
+            times = [milliseconds(seconds) for seconds in (here, reducing)]
+            rows.append([size.label, count, *times, *shares])
+        halves.append([size.label, *(dominates(compute[name], s, arguments) for s in speeds)])
+    heads = ["computing, ms", "reducing, ms", "share", f"share if computing is {faster}"]
     print_table(["model", "accelerators", *heads], rows)
     print("\nAccelerators from which on the reduction takes half of a step\n")
-    rows = []
-    for name, size in SIZES.items():
-        here = compute[name]["seconds"]
-        cells = [
-            dominates(compute[name], seconds, packed, arguments)
-            for seconds in (here, here / arguments.faster)
-            for packed in (True, False)
-        ]
-        rows.append([size.label, *cells])
-    print_table(["model", "packed", "a tensor at a time", *heads[-2:]], rows)
+    print_table(["model", "as fast as here", faster], halves)
 
 
-def ring(reduced, count, packed, arguments):
-    """Return the seconds of a step's ring all-reduces, all in one or a tensor at a time."""
+def ring(reduced, count, arguments):
+    """Return the seconds of a step's ring all-reduces, one for each dtype."""
     moved = 2 * (count - 1) / count * reduced["bytes"]
-    hops = 2 * (count - 1) * (1 if packed else reduced["tensors"])
+    hops = 2 * (count - 1) * reduced["vectors"]
     return moved * 8 / (arguments.gigabits * 1e9) + hops * arguments.hop * 1e-6
 
 
-def dominates(reduced, seconds, packed, arguments):
+def dominates(reduced, seconds, arguments):
     """Return from how many accelerators on the reduction takes as long as computing."""
     limit = 10**5
     for count in range(2, limit):
-        if ring(reduced, count, packed, arguments) >= seconds:
+        if ring(reduced, count, arguments) >= seconds:
             return count
     return f"> {limit:,}"
 
@@ -383,7 +374,7 @@ def timed(name, strategy, tasks):
         "seconds": statistics.median(seconds[1:]),
         "weights": sum(v.shape.num_elements() for v in summed),
         "bytes": sum(nbytes) + 8,  # and the loss
-        "tensors": len(summed) + 1,
+        "vectors": len({"float64", *(accumulation_dtype(v).name for v in summed)}),
     }
 
 
