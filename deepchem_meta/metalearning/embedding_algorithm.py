@@ -41,13 +41,13 @@ class EmbeddingAlgorithm(MetaAlgorithm):
     learner : MetaLearner
         A `KerasLearner`, whose `embedding` is used, or one with a method `compute_embedding`.
     *args
-        Those of the next class.
+        Those of `MetaAlgorithm` or, where a subclass derives from another algorithm too, of that.
     ways : int, optional
         Classes of a task, at least 2; targets are 0 to ways - 1. By default those of a
         `KerasLearner`'s tasks. The outputs have shape (examples, ways); where the model has a
         single output and there are two classes, they are of class 1 and have shape (examples, 1).
     **options
-        Those of the next class.
+        As ``*args``.
 
     Raises
     ------
