@@ -320,9 +320,10 @@ class Plain:
 
 def moves_of(variables):
     """Return what gives how far variables have moved since now, over the rate of meta-learning."""
-    start = [np.array(v, np.float64) for v in variables]
+    start = [np.array(v.numpy(), np.float64) for v in variables]
     return lambda: [
-        (np.array(v, np.float64) - old) / META_RATE for v, old in zip(variables, start, strict=True)
+        (np.array(v.numpy(), np.float64) - old) / META_RATE
+        for v, old in zip(variables, start, strict=True)
     ]
 
 
