@@ -252,7 +252,7 @@ def test_a_loss_that_is_not_finite_saves_nothing(tmp_path):
 
 
 INTERRUPTED = """
-import pathlib, sys, threading, time, _thread
+import pathlib, sys, threading, _thread
 import numpy as np
 from learners import ResumableSine, values
 from deepchem_meta.metalearning import MAML
@@ -261,20 +261,21 @@ def make(folder):
     options = {"seed": 0, "task_execution": "looped", "jit_compile": False}
     return MAML(ResumableSine(), 0.01, meta_batch_size=2, model_dir=folder, **options)
 
-folder, rng = sys.argv[1], np.random.default_rng(int(sys.argv[2]))
+folder, rng, steps = sys.argv[1], np.random.default_rng(int(sys.argv[2])), 15_000
 whole = make(folder + "/whole")
-whole.fit(10)  # compiles
-times = []
-for _ in range(3):
-    started = time.monotonic()
-    whole.fit(1000)
-    times.append(time.monotonic() - started)
-steps = int(10 * 1000 / min(times))  # ten seconds' worth, on any machine however busy
-whole.fit(steps - whole.step)
+whole.fit(steps)
+
+def interrupt(maml, step, delay):
+    while maml.step < step and not stop.wait(0.001):  # not by the clock: machines are busy
+        pass
+    if not stop.wait(delay):
+        _thread.interrupt_main()
+
 maml, interrupts = make(folder + "/parts"), 0
 while (left := steps - maml.step) > 0:
-    timer = threading.Timer(rng.uniform(0.2, 2.5), _thread.interrupt_main)
-    timer.start()
+    stop, step = threading.Event(), maml.step + int(steps * rng.uniform(0.01, 0.25))
+    watch = threading.Thread(target=interrupt, args=(maml, step, rng.uniform(0, 0.05)))
+    watch.start()
     try:
         maml.fit(left)
     except KeyboardInterrupt:
@@ -284,7 +285,8 @@ while (left := steps - maml.step) > 0:
             if list(pathlib.Path(folder, "parts").glob("*.index")):
                 maml.restore()
     finally:
-        timer.cancel()
+        stop.set()
+        watch.join()
 for a, b in zip(values(maml.learner), values(whole.learner)):
     np.testing.assert_array_equal(a, b)
 print(interrupts)

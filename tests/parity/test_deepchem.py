@@ -215,7 +215,9 @@ def run(folder, steps, restore):
 
 
 def steps_saved(folder):
-    path = tf.train.latest_checkpoint(folder)
+    """Return the meta-step of the newest checkpoint; the file `checkpoint` may not name it yet."""
+    numbers = [int(path.stem.removeprefix("ckpt-")) for path in Path(folder).glob("ckpt-*.index")]
+    path = str(Path(folder, f"ckpt-{max(numbers)}"))
     return int(tf.train.load_variable(path, "optimizer/0/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
