@@ -63,6 +63,14 @@ class Execution(NamedTuple):
         return self
 
     @property
+    def shares_cpu(self) -> bool:
+        """Whether several replicas run on the CPU of this process."""
+        if self.strategy is None:
+            return False
+        devices = self.strategy.extended.worker_devices
+        return len(devices) > 1 and all("CPU" in device for device in devices)
+
+    @property
     def replicas(self) -> int:
         """Over how many replicas the tasks are spread."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync

@@ -257,6 +257,7 @@ class MetaTrainer:
             jit_compile=wanted.jit_compile,
             nbytes=self._nbytes,
             ragged=layout.ragged,
+            shares_cpu=wanted.shares_cpu,
         )
         # What to fall back on: a loop without XLA, except for what the user asked.
         plain = plan._replace(

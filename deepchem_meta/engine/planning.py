@@ -33,6 +33,7 @@ def choose_plan(
     jit_compile: bool | str,
     nbytes: int,
     ragged: bool,
+    shares_cpu: bool = False,
 ) -> Plan:
     """Choose how the tasks of a meta-step run.
 
@@ -52,6 +53,9 @@ def choose_plan(
         Bytes of the learner's variables.
     ragged : bool
         Whether the shapes of the data differ from task to task.
+    shares_cpu : bool, default False
+        Whether several replicas run on one CPU. With more of them than cores, compiled functions
+        wait for each other for ever.
 
     Returns
     -------
@@ -67,6 +71,8 @@ def choose_plan(
     ordered = any(_is_stateful(name) for name in types)
     reached = [function.graph.get_operation_by_name(node.name) for node in nodes]
     obstacle = _obstacle(reached, types, nbytes, ragged)
+    if shares_cpu:
+        obstacle = "replicas that share the CPU"
     asked = task_execution != "auto" or jit_compile != "auto"
     vectorized = obstacle is None if task_execution == "auto" else task_execution == "vectorized"
     jit = obstacle is None if jit_compile == "auto" else jit_compile
