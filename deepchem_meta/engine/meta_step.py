@@ -65,7 +65,7 @@ class Execution(NamedTuple):
     @property
     def shares_cpu(self) -> bool:
         """Whether several replicas run on the CPU of this process."""
-        if self.strategy is None:
+        if self.replicas == 1:  # the default strategy does not say where it runs
             return False
         devices = self.strategy.extended.worker_devices
         return len(devices) > 1 and all("CPU" in device for device in devices)

@@ -72,7 +72,7 @@ def choose_plan(
     reached = [function.graph.get_operation_by_name(node.name) for node in nodes]
     obstacle = _obstacle(reached, types, nbytes, ragged)
     if shares_cpu:
-        obstacle = "replicas that share the CPU"
+        obstacle = "to share the CPU with those of other replicas"
     asked = task_execution != "auto" or jit_compile != "auto"
     vectorized = obstacle is None if task_execution == "auto" else task_execution == "vectorized"
     jit = obstacle is None if jit_compile == "auto" else jit_compile

@@ -93,3 +93,15 @@ def test_agree_allows_for_the_coarsest_dtype():
     assert not agree(values, others, [tf.float64])
     for coarse in (tf.float32, tf.bfloat16, tf.float16):
         assert agree(values, others, [tf.float64, coarse])
+
+
+def test_replicas_that_share_the_cpu_run_without_xla():
+    @tf.function
+    def gradient(x):
+        return 2.0 * x
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((3,)))
+    asked = {"task_execution": "auto", "jit_compile": "auto", "nbytes": 12, "ragged": False}
+    assert choose_plan(graph, **asked)[:2] == (True, True)
+    plan = choose_plan(graph, **asked, shares_cpu=True)
+    assert plan[:2] == (False, False) and "other replicas" in plan.reason
