@@ -151,12 +151,9 @@ def _over_replicas(function: Callable, strategy: tf.distribute.Strategy) -> Call
 
         def on_replica():
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            begin = tf.gather(begins, replica)
-            rows = lambda x: tf.ensure_shape(x[begin : begin + size], (size, *x.shape[1:]))  # noqa: E731
-            support_part, query_part, keys_part = tf.nest.map_structure(
-                rows, (support, query, keys)
-            )
-            return function(support_part, query_part, scalars, keys_part)
+            rows = tf.gather(begins, replica) + tf.range(size)
+            mine = tf.nest.map_structure(lambda x: tf.gather(x, rows), (support, query, keys))
+            return function(*mine[:2], scalars, mine[2])
 
         parts = strategy.run(on_replica)
         places = [begin + row for begin in begins for row in range(size)]

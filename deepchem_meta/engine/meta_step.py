@@ -62,6 +62,10 @@ class Execution(NamedTuple):
             check_count("task_batch_size", self.task_batch_size, minimum=1)
         return self
 
+    def weight(self, tasks: int) -> float:
+        """Return what the sum of so many tasks' meta-gradients is multiplied by."""
+        return 1.0 if self.reduction == "sum" else 1.0 / tasks
+
     @property
     def shares_cpu(self) -> bool:
         """Whether several replicas run on the CPU of this process."""
@@ -246,7 +250,7 @@ class MetaStep:
         self._over_tasks = SumOverTasks(
             shape.layout, shape.tasks, plan, execution.task_batch_size, replicas
         )
-        self._weight = 1.0 if execution.reduction == "sum" else 1.0 / shape.tasks
+        self._weight = execution.weight(shape.tasks)
         # A concrete function takes its data without a second look, and is never traced again.
         # XLA compiles what one replica does; with a single one that is the whole function.
         whole, part = (plan.jit_compile, None) if replicas == 1 else (None, plan.jit_compile)

@@ -275,7 +275,7 @@ class MetaTrainer:
                 # Rounding can carry an input over the kink of a ReLU, and the gradient jumps: one
                 # of 30 meta-steps of a small net. So differences must show on other data too.
                 agreed = any(
-                    self._agrees(step, _multiplied(episodes.slice(0, 1), factor), numbers)
+                    self._agrees(step, episodes.slice(0, 1).multiplied(factor), numbers)
                     for factor in (1.0, 0.99)
                 )
             except Exception as error:
@@ -305,7 +305,7 @@ class MetaTrainer:
         episodes.each(add)
         loss, *rest = sums
         gradients, state = rest[: len(self._variables)], rest[len(self._variables) :]
-        weight = 1.0 if self._execution.reduction == "sum" else 1.0 / tasks
+        weight = self._execution.weight(tasks)
         reference = [loss / tasks, *(g * tf.cast(weight, g.dtype) for g in gradients), *state]
         found = step(episodes.pack(layout, capacity), 1, numbers, apply=False)
         values = [found.logs[0, 0], *found.gradients, *found.state]
@@ -385,19 +385,6 @@ class MetaTrainer:
         changed = [(v, a) for v, a in zip(self._state, values, strict=True) if a is not None]
         state = ModelState([v for v, _ in changed]).summands([a for _, a in changed])
         return tf.cast(loss, tf.float64), self._dense(gradients), state
-
-
-def _multiplied(episodes: Episodes, factor: float) -> Episodes:
-    """Return episodes whose floating-point data are multiplied by a factor."""
-
-    def multiply(array):
-        return array * array.dtype.type(factor) if array.dtype.kind == "f" else array
-
-    support, query = (
-        tuple([multiply(array) for array in column] for column in part)
-        for part in (episodes.support, episodes.query)
-    )
-    return episodes._replace(support=support, query=query)
 
 
 def _describe(step: int, row: np.ndarray) -> str:

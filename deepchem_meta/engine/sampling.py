@@ -49,6 +49,18 @@ class Episodes(NamedTuple):
         )
         return self._replace(steps=stop - start, support=support, query=query)
 
+    def multiplied(self, factor: float) -> Episodes:
+        """Return the same with all floating-point data multiplied by a factor."""
+
+        def multiply(array):
+            return array * array.dtype.type(factor) if array.dtype.kind == "f" else array
+
+        support, query = (
+            tuple([multiply(array) for array in column] for column in part)
+            for part in (self.support, self.query)
+        )
+        return self._replace(support=support, query=query)
+
     def each(self, function: Callable[[Sequence, Sequence], None]) -> None:
         """Call a function with the arrays of the support and of the query batch of each task."""
         for task in range(self.steps * self.tasks):
