@@ -14,6 +14,7 @@ __all__ = [
     "check_classes",
     "check_count",
     "check_flag",
+    "check_level",
     "check_option",
     "check_positive",
     "check_rates",
@@ -163,6 +164,24 @@ def check_positive(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(message)
     if not (math.isfinite(value) and value > 0):
+        raise ValueError(message)
+    return float(value)
+
+
+def check_level(name: str, value: Any) -> float:
+    """Return `value` as a float: a finite number of at least 0.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is negative, infinite or NaN.
+    """
+    message = f"`{name}` must be a finite number of at least 0. Received: {name}={value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not (math.isfinite(value) and value >= 0):
         raise ValueError(message)
     return float(value)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from deepchem_meta._checks import check_absent, check_count, check_positive
+from deepchem_meta._checks import check_absent, check_count, check_level, check_positive
 from deepchem_meta.engine.inner_loop import check_second_derivatives
 from deepchem_meta.engine.learner_model import LearnerModel
 from deepchem_meta.engine.task_batch import TaskBatch
@@ -23,16 +23,17 @@ __all__ = ["ImplicitMAML"]
 class ImplicitMAML(MAML):
     r"""MAML with implicit gradients: adaptation is pulled back to where it starts.
 
-    The inner loop minimises the support loss with a proximal term,
+    The minimum of the support loss with a proximal term,
 
     .. math:: \phi_i = \arg\min_\phi S_i(\phi) + \frac{\lambda}{2} \lVert \phi - \theta \rVert^2
 
-    and the derivative of its minimum by :math:`\theta` needs no path:
+    moves with :math:`\theta` in a way that needs no path to it:
 
     .. math:: g_i = \left(I + \frac{1}{\lambda} \nabla^2 S_i(\phi_i)\right)^{-1} \nabla Q_i(\phi_i)
 
     which conjugate gradients solve with products of the Hessian and a vector. Memory does not grow
-    with the inner steps. The meta-gradient is right as far as the inner loop has converged.
+    with the inner steps. By default the steps and the formula are those of the authors' code,
+    which train where the exact ones do not; see `damping`.
 
     Parameters
     ----------
@@ -42,12 +43,28 @@ class ImplicitMAML(MAML):
         The rate of the inner loop.
     optimization_steps : int, default 16
         Steps of the inner loop.
-    meta_batch_size, optimizer, model_dir
-        As in `MAML`.
+    meta_batch_size : int, default 10
+        Tasks a meta-step.
+    optimizer : Optimizer or keras.optimizers.Optimizer, default Adam(epsilon=1e-3)
+        The meta-optimizer. The large epsilon is the authors'.
+    model_dir : path, optional
+        The folder for checkpoints, as in `MAML`.
     regularization : float, default 2.0
         :math:`\lambda` above; the paper takes 2 for Omniglot and 0.5 for Mini-ImageNet.
     cg_steps : int, default 5
         Steps of conjugate gradients, at least 1; as many as adapted weights solve exactly.
+    damping : float, default 1.0
+        :math:`\delta \ge 0`. With a positive one the inner loop minimises the support loss alone.
+        In training, one step back follows it, :math:`\phi_i \leftarrow \phi_i - \alpha \lambda
+        (\phi_i - \theta)`, and the meta-gradient solves
+
+        .. math:: \left((1 + \delta) I + \frac{1}{\lambda + 10 \delta}
+                  \nabla^2 S_i(\phi_i)\right) g_i = \nabla Q_i(\phi_i).
+
+        With 0, each inner step is pulled, at test too, and the formula is the exact one above.
+    inner_clipnorm : float or None, default 10.0
+        The gradients of an inner step are scaled down to this norm, as in `MAML`. The meta-gradient
+        does not see the path, so nothing else keeps the inner loop from diverging.
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options
@@ -65,7 +82,6 @@ class ImplicitMAML(MAML):
     first step's mask.
     """
 
-    steps_are_alike = False  # each is pulled to where the first one started
     why_rate_is_fixed = "the implicit gradient does not depend on it"
 
     def __init__(
@@ -74,11 +90,13 @@ class ImplicitMAML(MAML):
         learning_rate: float = 0.01,
         optimization_steps: int = 16,
         meta_batch_size: int = 10,
-        optimizer: Any = Adam(),  # noqa: B008 - it holds settings, no state
+        optimizer: Any = Adam(epsilon=1e-3),  # noqa: B008 - it holds settings, no state
         model_dir: Any = None,
         *,
         regularization: float = 2.0,
         cg_steps: int = 5,
+        damping: float = 1.0,
+        inner_clipnorm: float | None = 10.0,
         reduction: str = "mean",
         **options: Any,
     ):
@@ -86,6 +104,7 @@ class ImplicitMAML(MAML):
         check_absent(options, "first_order", "recompute", reason=reason)
         regularization = check_positive("regularization", regularization)
         cg_steps = check_count("cg_steps", cg_steps, minimum=1)
+        damping = check_level("damping", damping)
         learner = LearnerModel.of(learner)
         _check_unbounded(learner, options.get("adapt_variables"))
         super().__init__(
@@ -96,17 +115,26 @@ class ImplicitMAML(MAML):
             optimizer,
             model_dir,
             first_order=True,
+            inner_clipnorm=inner_clipnorm,
             reduction=reduction,
             **options,
         )
         self._regularization = regularization
         self._cg_steps = cg_steps
+        self._damping = damping
+
+    @property
+    def steps_are_alike(self) -> bool:
+        """Whether steps are alike: not where each is pulled to where the first one started."""
+        return self._damping > 0 and super().steps_are_alike
 
     def inner_loss(self, params: list[tf.Tensor], support: TaskBatch) -> Callable:
-        """Return the support loss with the proximal term.
+        """Return the support loss, without damping with the proximal term.
 
         Parameters and result are those of `MAML.inner_loss`.
         """
+        if self._damping:
+            return super().inner_loss(params, support)
 
         def proximal(values, step):
             loss, after = support.loss_and_state(values, step)
@@ -122,6 +150,17 @@ class ImplicitMAML(MAML):
 
         return proximal
 
+    def _pulled_back(self, params, adapted, numbers):
+        """Return adapted values after the step back towards the start that damping has."""
+        if not self._damping:
+            return adapted
+        values = list(adapted)
+        for place in self.roles.adapting_places:
+            value, rate = values[place], self.inner_rate(numbers, 0, place)
+            share = tf.minimum(tf.cast(rate, value.dtype) * self._regularization, 1.0)
+            values[place] = value - share * (value - params[place])
+        return values
+
     def task_gradient(
         self,
         support: TaskBatch,
@@ -135,6 +174,7 @@ class ImplicitMAML(MAML):
         """
         params = self.start_values()
         adapted = self.adapt_task(params, support, numbers, self.optimization_steps)
+        adapted = self._pulled_back(params, adapted, numbers)
         adapted = [
             tf.stop_gradient(v) if a else v for v, a in zip(adapted, self.roles.adapts, strict=True)
         ]
@@ -164,14 +204,18 @@ class ImplicitMAML(MAML):
             for index, gradient in zip(moved, gradients, strict=False)
         ]
 
+        softness = self._regularization + 10 * self._damping
+
         def scaled_derivative(places, vectors):
             found = second_derivative(support, adapted, moved, places, vectors)
-            return [None if part is None else part / self._regularization for part in found]
+            return [None if part is None else part / softness for part in found]
 
         def product(vectors):
-            return _add(vectors, 1.0, scaled_derivative(moved, vectors))
+            """Multiply by the matrix over 1 + damping, so that vectors without curvature stay."""
+            return _add(vectors, 1 / (1 + self._damping), scaled_derivative(moved, vectors))
 
         solved = conjugate_gradients(product, right, self._cg_steps)
+        solved = [part / (1 + self._damping) for part in solved]
         shifts = scaled_derivative(fixed, solved) if fixed else []
         by_fixed = _add(gradients[len(moved) :], -1.0, shifts)
         check_second_derivatives()

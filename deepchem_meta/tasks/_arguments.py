@@ -14,7 +14,6 @@ from deepchem_meta._checks import check_count
 __all__ = [
     "check_draw",
     "check_finite",
-    "check_level",
     "check_range",
     "held_out",
     "listed",
@@ -61,24 +60,6 @@ def check_finite(x: np.ndarray, rows: np.ndarray | None = None) -> None:
         f"`x` must have no NaN or infinite values. Received: {wrong.size} of {len(x)} examples "
         f"with some, at rows {listed(wrong if rows is None else rows[wrong])}"
     )
-
-
-def check_level(name: str, value: Any) -> float:
-    """Return `value` as a float: a finite number of at least 0.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it is negative, infinite or NaN.
-    """
-    message = f"`{name}` must be a finite number of at least 0. Received: {name}={value!r}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(message)
-    return float(value)
 
 
 def check_range(name: str, value: Any) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta._checks import check_count, check_flag
-from deepchem_meta.tasks._arguments import check_draw, check_level
+from deepchem_meta._checks import check_count, check_flag, check_level
+from deepchem_meta.tasks._arguments import check_draw
 from deepchem_meta.tasks._datasets import AsDataset
 
 __all__ = ["CurveTasks", "uniform"]

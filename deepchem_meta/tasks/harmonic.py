@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deepchem_meta.tasks._arguments import check_draw, check_level, check_range
+from deepchem_meta._checks import check_level
+from deepchem_meta.tasks._arguments import check_draw, check_range
 from deepchem_meta.tasks._curves import CurveTasks, Parameters, uniform
 
 __all__ = ["HarmonicTasks"]

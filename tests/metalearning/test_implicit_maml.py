@@ -10,6 +10,7 @@ from deepchem_meta.metalearning.implicit_maml import conjugate_gradients
 from deepchem_meta.tasks import FewShotClassificationTasks
 
 PLAIN = {"task_execution": "looped", "jit_compile": False}
+EXACT = {"damping": 0.0, "inner_clipnorm": None, **PLAIN}
 
 
 def test_conjugate_gradients_solve_in_as_many_steps_as_unknowns():
@@ -52,7 +53,7 @@ def test_the_solution_of_nothing_is_nothing():
 def test_exact_implicit_gradient_on_a_quadratic(regularization):
     """The minimum is (A + l I)^-1 (A c + l v), whose derivative by v is l (A + l I)^-1."""
     learner = Quadratic()
-    algorithm = ImplicitMAML(learner, 0.2, 60, regularization=regularization, cg_steps=3, **PLAIN)
+    algorithm = ImplicitMAML(learner, 0.2, 60, regularization=regularization, cg_steps=3, **EXACT)
     (a, c), (b, d) = support, query = episodes(learner, 2)
     result = algorithm.meta_gradient(support, query)
     v = learner.v.numpy()
@@ -66,9 +67,49 @@ def test_exact_implicit_gradient_on_a_quadratic(regularization):
     np.testing.assert_allclose(result.gradients[0], gradient, rtol=1e-6)
 
 
+@pytest.mark.parametrize("clipnorm", [None, 0.5])
+def test_damped_gradient_on_a_quadratic(clipnorm):
+    """As the authors' code: plain steps, one step back, and a damped system."""
+    learner = Quadratic()
+    rate, steps, pull, damping = 0.2, 7, 1.5, 0.6
+    algorithm = ImplicitMAML(
+        learner, rate, steps, regularization=pull, cg_steps=3, damping=damping,
+        inner_clipnorm=clipnorm, **PLAIN,
+    )  # fmt: skip
+    (a, c), (b, d) = support, query = episodes(learner, 2)
+    result = algorithm.meta_gradient(support, query)
+    v = learner.v.numpy()
+    gradient, loss, ends = np.zeros(3), 0.0, []
+    for A, C, B, D in zip(a, c, b, d, strict=True):
+        end = v.copy()
+        for _ in range(steps):
+            slope = A @ (end - C)
+            scale = 1.0 if clipnorm is None else min(1.0, clipnorm / np.linalg.norm(slope))
+            end = end - rate * scale * slope
+        ends.append(end)
+        end = end - rate * pull * (end - v)
+        loss += (end - D) @ B @ (end - D) / 4
+        system = (1 + damping) * np.eye(3) + A / (pull + 10 * damping)
+        gradient += np.linalg.solve(system, B @ (end - D)) / 2
+    assert result.loss == pytest.approx(loss, rel=1e-7)
+    np.testing.assert_allclose(result.gradients[0], gradient, rtol=1e-6)
+    adapted = algorithm.adapt([part[0] for part in support])  # at test there is no step back
+    apart = ends[0] - d[0]
+    found, _ = adapted.predict_on_batch([part[0] for part in query])
+    assert float(found) == pytest.approx(apart @ b[0] @ apart / 2, rel=1e-6)
+
+
+def test_a_step_back_ends_at_the_start():
+    learner = Quadratic()
+    algorithm = ImplicitMAML(learner, 0.2, 3, regularization=50.0, **PLAIN)
+    support, query = episodes(learner, 1)
+    expected = MAML(learner, 0.2, 0, **PLAIN).meta_gradient(support, query).loss
+    assert algorithm.meta_gradient(support, query).loss == pytest.approx(expected)
+
+
 def test_central_differences_of_a_net_where_the_inner_loop_has_converged():
     learner = Sine(hidden=3, dtype="float64", points=4)
-    options = {"regularization": 15.0, "cg_steps": 30, **PLAIN}
+    options = {"regularization": 15.0, "cg_steps": 30, **EXACT}
     algorithm = ImplicitMAML(learner, 0.02, 80, **options)
     support, query = episodes(learner, 2)
     found = algorithm.meta_gradient(support, query).gradients
@@ -118,7 +159,7 @@ class Mixed(Function):
 def test_exact_gradient_where_some_variables_do_not_adapt(adapting):
     """Those that do not shift the minimum; the last one counts in the support loss alone."""
     learner, regularization = Mixed(), 0.7
-    options = {"regularization": regularization, "cg_steps": 5, **PLAIN}
+    options = {"regularization": regularization, "cg_steps": 5, **EXACT}
     chosen = [learner.variables[index] for index in adapting]
     algorithm = ImplicitMAML(learner, 0.3, 200, adapt_variables=chosen, **options)
     sizes = np.repeat([0, 1, 2], [2, 2, 1])
@@ -145,7 +186,7 @@ def test_exact_gradient_where_some_variables_do_not_adapt(adapting):
 def test_variables_of_two_dtypes():
     gradients = []
     for dtypes in (("float64",) * 3, ("float64", "float32", "float64")):
-        algorithm = ImplicitMAML(Mixed(dtypes), 0.3, 40, regularization=0.7, **PLAIN)
+        algorithm = ImplicitMAML(Mixed(dtypes), 0.3, 40, regularization=0.7, **EXACT)
         gradients.append(algorithm.meta_gradient([np.zeros((1, 1))], [np.ones((1, 1))]).gradients)
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
@@ -157,11 +198,11 @@ def implicit_and_maml(model, x, y, batch_norm):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     learner = KerasLearner(model, loss, tasks, batch_norm=batch_norm)
     support, query = tasks.sample(2, np.random.default_rng(0))
-    options = {"optimization_steps": 0, "reduction": "mean", **PLAIN}
-    implicit = ImplicitMAML(learner, regularization=1e9, **options)
+    options = {"optimization_steps": 0, "reduction": "mean"}
+    implicit = ImplicitMAML(learner, regularization=1e9, **EXACT, **options)
     return [
         algorithm.meta_gradient(support, query).gradients
-        for algorithm in (implicit, MAML(learner, **options))
+        for algorithm in (implicit, MAML(learner, **options, **PLAIN))
     ]
 
 
@@ -187,6 +228,7 @@ def test_a_model_with_an_embedding_layer():
     [
         ({"regularization": 0}, ValueError, "`regularization` must be a finite number above 0"),
         ({"cg_steps": 0}, ValueError, "`cg_steps` must be at least 1"),
+        ({"damping": -0.1}, ValueError, "`damping` must be a finite number of at least 0"),
         ({"learning_rate": tf.Variable(0.1)}, TypeError, "does not depend on it"),
     ],
 )

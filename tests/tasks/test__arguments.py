@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from deepchem_meta._checks import check_flag
+from deepchem_meta._checks import check_flag, check_level
 from deepchem_meta.tasks._arguments import (
     check_draw,
     check_finite,
-    check_level,
     check_range,
     held_out,
     listed,
