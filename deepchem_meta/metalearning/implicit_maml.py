@@ -62,7 +62,7 @@ class ImplicitMAML(MAML):
                   \nabla^2 S_i(\phi_i)\right) g_i = \nabla Q_i(\phi_i).
 
         With 0, each inner step is pulled, at test too, and the formula is the exact one above.
-    inner_clipnorm : float or None, default 10.0
+    inner_clipnorm : float or None, default 2.0
         The gradients of an inner step are scaled down to this norm, as in `MAML`. The meta-gradient
         does not see the path, so nothing else keeps the inner loop from diverging.
     reduction : {"sum", "mean"}, default "mean"
@@ -96,7 +96,7 @@ class ImplicitMAML(MAML):
         regularization: float = 2.0,
         cg_steps: int = 5,
         damping: float = 1.0,
-        inner_clipnorm: float | None = 10.0,
+        inner_clipnorm: float | None = 2.0,
         reduction: str = "mean",
         **options: Any,
     ):
