@@ -19,12 +19,17 @@ Rank a library of candidates by the compounds of an assay that have been measure
 
 ten.csv has a column of SMILES and one of results: labels (1 and 0, active and inactive, yes and
 no), values such as pIC50, or concentrations with their unit, in the cells ("12 nM") or in the
-column's name ("IC50 (nM)"). "<10" and ">10" are taken for 10, and counted. library.csv has a column
-of SMILES. The columns are found by their names and contents, or named by the options below.
+column's name ("IC50 (nM)"). "<10" and ">10" are taken for 10, and counted. Numbers have a point and
+no thousands separators. library.csv has a column of SMILES. The columns are found by their names
+and contents, or named by the options below. CSV files are read, library.smi too, and both gzipped
+(.gz); .sdf, .mol and .xlsx are not.
 
 The output has the candidates' columns and: probability (of being active), or value, lower and upper
-(90% of measurements are expected between these); nearest, the most similar measured compound, and
-its similarity; measured, for candidates that have been; warning; and rank.
+(90% of measurements are expected between these); nearest, the most similar measured compound,
+nearest_name, its name, and similarity; measured, for candidates that have been; warning; and rank.
+Where the library has such a column, the new one is called predicted_rank, and so on. Values have
+the scale of the results; concentrations are -log10 of mol/L: 9 is 1 nM. Values and intervals are
+not valid for compounds beyond a bound such as ">10".
 """
 
 
@@ -84,10 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     rank = commands.add_parser("rank", help=brief, description=_RANK, formatter_class=raw)
     add = rank.add_argument
     add("--support", required=True, metavar="CSV", help="the measured compounds")
-    add("--candidates", required=True, metavar="CSV", help="the library; .smi and .gz too")
+    add("--candidates", required=True, metavar="CSV", help="the library; .smi too")
     add("-o", "--output", default="ranked.csv", metavar="CSV", help="default: ranked.csv")
     add("--report", metavar="HTML", help="default: beside the output; none: no report")
-    history = "earlier assays to learn from: the columns assay, smiles, and active or value"
+    history = "earlier assays to learn from, which takes minutes: the columns assay, smiles, and "
+    history += "active (for labels) or value (for values)"
     add("--history", metavar="CSV", help=history)
     columns = rank.add_argument_group("columns and units, where they are not found")
     columns.add_argument("--smiles", metavar="COLUMN", help="SMILES of the measured compounds")
@@ -102,6 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     more = rank.add_argument_group("output")
     more.add_argument("--order", choices=("rank", "library"), default="rank", help="of the rows")
-    rate = "share of the candidates that is active, for the probabilities; default: as measured"
+    rate = "share of the candidates that is active, for labels; default: as measured"
     more.add_argument("--base-rate", type=float, metavar="SHARE", help=rate)
     return parser

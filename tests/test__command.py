@@ -27,7 +27,7 @@ def test_it_ranks_from_anywhere(folder):
     lines = done.stdout.splitlines()
     assert lines[0].startswith("On assays that the encoder had not seen, with 16 measured")
     assert lines[-2].startswith("33 candidates in ") and lines[-1] == "Report: ranked.html"
-    assert "1 candidates could not be read: line 34: 'C1CC' cannot be read by RDKit." in lines
+    assert "1 candidate could not be read: line 34: 'C1CC' cannot be read by RDKit." in lines
     assert sorted(os.listdir(folder)) == ["library.csv", "ranked.csv", "ranked.html", "ten.csv"]
 
 

@@ -25,9 +25,9 @@ __all__ = ["AssayEncoder", "make_net"]
 
 _FORMAT = 1  # of the file
 _KERNEL = ("rbf", "linear")
-# How the kernel is adapted to an assay: the noise of values differs more than that of labels. After
-# so many steps the marginal likelihood no longer grows; a fifth of the way was too little for assays
-# of many compounds (mean R² of 0.29 from 128, and 0.40).
+# How the kernel is adapted to an assay: the noise of values differs more than that of labels.
+# After so many steps the marginal likelihood no longer grows; a fifth of the way was too little for
+# assays of many compounds (a mean R² of 0.29 from 128, and 0.40).
 _ADAPTATION = {
     "classification": {"kernel_steps": 0},
     "regression": {"kernel_steps": 100, "kernel_rate": 1.0},

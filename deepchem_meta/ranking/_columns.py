@@ -1,20 +1,23 @@
-"""Finds the columns of a table of compounds: the SMILES, and the results."""
+"""Finds the columns of a table of compounds: the SMILES, the results and the names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
-from deepchem_meta.ranking._result_column import ResultColumn, read_result_column
+from deepchem_meta.ranking._result_column import ResultColumn, SeparatorError, read_result_column
 from deepchem_meta.tasks._arguments import listed
+from deepchem_meta.tasks._result_cells import check_na_values, read_results
 from deepchem_meta.tasks.molecules import read_molecules
 
-__all__ = ["find_result", "find_smiles"]
+__all__ = ["find_names", "find_result", "find_smiles"]
 
 _SMILES_NAMES = ("smiles", "canonical_smiles", "smi", "structure", "molecule", "compound")
 _RESULT_NAMES = (
     *("active", "activity", "label", "class", "outcome", "hit", "result", "value"),
     *("pic50", "pec50", "pki", "pkd", "ic50", "ec50", "ki", "kd"),
 )
+_NAMES = ("id", "name", "compound", "molecule", "identifier", "code", "title")
 _TRIED = 200  # cells of a column that are tried as SMILES
 
 
@@ -96,7 +99,7 @@ def find_result(
                 problems[place] = error
     # A column that is called like a result, but is none, is an error and not left out.
     for place, error in problems.items():
-        if _is_result_name(columns[place]):
+        if _is_result_name(columns[place]) or (not found and isinstance(error, SeparatorError)):
             raise error
     named = [place for place in found if _is_result_name(columns[place])]
     best = named if len(named) == 1 else list(found)
@@ -107,6 +110,45 @@ def find_result(
             f"Received: {what} of the columns {listed(map(repr, columns))}"
         )
     return best[0], found[best[0]]
+
+
+def find_names(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], taken: Collection[int]
+) -> list[str]:
+    """Return the names of compounds, ``""`` where there is none.
+
+    Parameters
+    ----------
+    columns : list of str
+    rows : list of list of str
+        A row for each compound.
+    taken : set of int
+        The places of columns that hold something else.
+
+    Returns
+    -------
+    list of str
+        The cells of the first column that is called "id", "name", "compound" or the like, if most
+        of its cells differ, or else of the first column of words that all differ.
+    """
+    places = [n for n in range(len(columns)) if n not in taken]
+    cells = {n: [row[n].strip() for row in rows] for n in places}
+    ranks = {n: _name_rank(columns[n]) for n in places}
+    called = [n for n in places if ranks[n] is not None and 2 * len({*cells[n]} - {""}) > len(rows)]
+    found = sorted(called, key=ranks.get) or [n for n in places if _are_names(cells[n])]
+    return cells[found[0]] if found else [""] * len(rows)
+
+
+def _name_rank(column: str) -> int | None:
+    """Return how surely a column is called one of names, 0 for surely; None if it is not."""
+    words = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", column).casefold())
+    return min((_NAMES.index(word) for word in words if word in _NAMES), default=None)
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """Return whether cells are words that all differ."""
+    numbers = ~read_results(cells, check_na_values(())).words
+    return len({*cells} - {""}) == len(cells) and not numbers.any()
 
 
 def _place(path: str, what: str, columns: Sequence[str], name: str) -> int:

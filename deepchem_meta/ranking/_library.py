@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepchem_meta.ranking._columns import find_smiles
+from deepchem_meta.ranking._formats import check_file, check_format
 from deepchem_meta.tasks import Featurizer, Standardizer
 from deepchem_meta.tasks._text_tables import DELIMITERS
 from deepchem_meta.tasks.molecule_features import in_parallel
@@ -68,10 +69,12 @@ class Library:
     Raises
     ------
     ValueError
-        If there is no row, or no column of SMILES.
+        If there is no row, no column of SMILES, or the file is a pipe or of another format.
     """
 
     def __init__(self, path: Path, smiles: str | None = None):
+        check_format(path, names=True)
+        check_file(path)
         self._path = path
         first = list(itertools.islice(self._records(), _TRIED + 1))
         if len(first) < 2:
@@ -127,7 +130,7 @@ class _Reader:
     def __call__(self, records: list[tuple[int, list[str]]]) -> Chunk:
         lines, rows = [line for line, _ in records], [row for _, row in records]
         wrong = {
-            n: f"has {len(row)} cells instead of {self._columns}"
+            n: f"the row has {len(row)} cells instead of {self._columns}"
             for n, row in enumerate(rows)
             if len(row) != self._columns
         }

@@ -73,7 +73,7 @@ class RankedRows:
         Parameters
         ----------
         columns : list of str
-            Without the rank's, which is called "rank".
+            The last one is the rank's.
         order : {"rank", "library"}
         """
         best = self.order()
@@ -85,7 +85,7 @@ class RankedRows:
         try:
             with part.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file)
-                writer.writerow([*columns, "rank"])
+                writer.writerow(columns)
                 for place, row in zip(places, self.rows(places), strict=True):
                     writer.writerow([*row, "" if unknown[place] else rank[place]])
                 file.flush()

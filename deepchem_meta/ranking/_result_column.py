@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepchem_meta.ranking._words import counted
 from deepchem_meta.tasks._arguments import listed
 from deepchem_meta.tasks._result_cells import check_na_values, read_results
 
-__all__ = ["UNITS", "ResultColumn", "read_result_column"]
+__all__ = ["UNITS", "ResultColumn", "SeparatorError", "read_result_column"]
 
 #: Concentrations in mol/L.
 UNITS = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12, "fM": 1e-15}
@@ -29,6 +30,13 @@ _SPELLINGS = {
 _CELL = re.compile(r"(?P<number>.*?[0-9.])\s*(?P<unit>[a-zA-Zµμ]+(?:/[lL])?)?\s*", re.DOTALL)
 _IN_NAME = re.compile(r"(?:^|[\s_(\[,])([fpnuµμm]?M|[pnuµμm]?mol/[lL])[)\]\s]*$")
 _CONCENTRATIONS = re.compile(r"(ic|ec|gi|ac|cc|ld)_?50|k_?[id]|mic", re.IGNORECASE)
+_SEPARATED = re.compile(r"[<>=~≈≤≥+-]*\s*[0-9]+(?:[,'\u2019\s][0-9]+)+(?:\.[0-9]*)?\s*[a-zA-Zµμ/]*")
+_SIGNS = {">": ">", "≥": ">", "<": "<", "≤": "<", "~": "~", "≈": "~"}
+_OF_LOGARITHMS = {"": "", ">": "<", "<": ">", "~": "~"}
+
+
+class SeparatorError(ValueError):
+    """Numbers have decimal commas or thousands separators."""
 
 
 class ResultColumn(NamedTuple):
@@ -39,15 +47,16 @@ class ResultColumn(NamedTuple):
     values : float64 array of shape (cells,)
         1 for active and 0 for inactive, or values; NaN where there is none. Concentrations are
         -log10 of mol/L.
-    bounds : bool array of shape (cells,)
-        Which were given as bounds, such as ``>10``, and taken for their number.
+    signs : list of str
+        What stood before each number that was taken for the value: ``">"`` or ``"<"`` of a bound,
+        ``"~"``, or nothing. The sign belongs to `values`: ``>10000 nM`` is ``<`` 5.
     task_type : {"classification", "regression"}
     unit : str or None
         That of concentrations.
     """
 
     values: np.ndarray
-    bounds: np.ndarray
+    signs: list[str]
     task_type: str
     unit: str | None
 
@@ -69,7 +78,7 @@ def read_result_column(
     ------
     ValueError
         If cells are neither labels nor numbers, are of different units or of none that is known,
-        or a concentration is not above 0.
+        or a concentration is not above 0. `SeparatorError` if numbers have commas.
     """
     if unit is not None and unit not in UNITS:
         raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}")
@@ -82,19 +91,18 @@ def read_result_column(
         raise ValueError(f"{path}: the column {name!r} must hold results. Received: none")
     if words <= set(_LABELS) and unit is None:
         values = [_LABELS[t.casefold()] if t.casefold() in words else math.nan for t in texts]
-        nothing = np.zeros(len(texts), bool)
-        return ResultColumn(np.array(values), nothing, "classification", None)
+        return ResultColumn(np.array(values), [""] * len(texts), "classification", None)
     parts = [_CELL.fullmatch(text) for text in texts]
     numbers = [part["number"] if part else text for part, text in zip(parts, texts, strict=True)]
     results = read_results(numbers, missing)
     if results.words.any():
-        bad = listed(repr(texts[n]) for n in np.flatnonzero(results.words))
-        raise ValueError(
-            f"{path}: the column {name!r} must hold labels (1 and 0, active and inactive, yes and "
-            f"no), or numbers. Received: {bad}"
-        )
+        raise _no_numbers(path, name, [texts[n] for n in np.flatnonzero(results.words)])
     found = _unit(path, name, parts, unit)
     values = results.values
+    signs = [
+        _SIGNS[text[0]] if qualified else ""
+        for text, qualified in zip(numbers, results.qualified, strict=True)
+    ]
     if found is not None:
         if (values <= 0).any():
             raise ValueError(
@@ -102,7 +110,22 @@ def read_result_column(
                 f"Received: {np.nanmin(values):g} {found}"
             )
         values = -np.log10(values * UNITS[found])
-    return ResultColumn(values, results.qualified, "regression", found)
+        signs = [_OF_LOGARITHMS[sign] for sign in signs]
+    return ResultColumn(values, signs, "regression", found)
+
+
+def _no_numbers(path: str, name: str, bad: Sequence[str]) -> ValueError:
+    """Return the error of cells that are neither labels nor numbers."""
+    separated = [text for text in bad if _SEPARATED.fullmatch(text)]
+    if separated:
+        return SeparatorError(
+            f"{path}: numbers in {name!r} must be written with a point, and without thousands "
+            f"separators. Received: {listed(map(repr, separated))}"
+        )
+    return ValueError(
+        f"{path}: the column {name!r} must hold labels (1 and 0, active and inactive, yes and "
+        f"no), or numbers. Received: {listed(map(repr, bad))}"
+    )
 
 
 def _unit(path: str, name: str, parts: Sequence[re.Match | None], given: str | None) -> str | None:
@@ -117,7 +140,9 @@ def _unit(path: str, name: str, parts: Sequence[re.Match | None], given: str | N
         )
     different = set(spelled.values()) | ({""} if of_cells[""] and spelled else set())
     if len(different) > 1:
-        shown = listed(f"{count} cells of {text or 'no unit'}" for text, count in of_cells.items())
+        shown = listed(
+            f"{counted(count, 'cell')} of {text or 'no unit'}" for text, count in of_cells.items()
+        )
         raise ValueError(
             f"{path}: all results in {name!r} must have the same unit. Received: {shown}"
         )

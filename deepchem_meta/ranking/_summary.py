@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["estimate_lines", "notes", "summary"]
+from deepchem_meta.ranking._added import added_names
+from deepchem_meta.ranking._expected import estimate_lines
+from deepchem_meta.ranking._words import counted, enumerated, unreadable
+from deepchem_meta.tasks._molecule_tables import DroppedRow
 
-_NAMES = {
-    "roc_auc": "ROC-AUC",
-    "average_precision_over_chance": "average precision over chance",
-    "spearman": "correlation of ranks",
-    "r2": "R²",
-}
+__all__ = ["notes", "summary"]
+
+_FIRST = 5  # rows or molecules that are named
+_USUAL = (3, 12)  # -log10(mol/L)
 
 
 def summary(ranking: Any) -> list[str]:
@@ -19,81 +20,92 @@ def summary(ranking: Any) -> list[str]:
     lines = [*estimate_lines(ranking), *notes(ranking)]
     rate = ranking.candidates / max(ranking.seconds, 1e-9)
     lines.append(
-        f"{ranking.candidates:,} candidates in {ranking.seconds:.0f} s ({rate:,.0f} a second): "
-        f"{ranking.output}"
+        f"{counted(ranking.candidates, 'candidate')} in {ranking.seconds:.0f} s ({rate:,.0f} a "
+        f"second): {ranking.output}"
     )
     if ranking.report is not None:
         lines.append(f"Report: {ranking.report}")
     return lines
 
 
-def estimate_lines(ranking: Any) -> list[str]:
-    """Return what to expect of the ranking."""
-    lines = []
-    held_out = ranking.held_out
-    if held_out:
-        figures = [
-            f"{_NAMES[name]} {values[1]:.2f} (half of the assays: {values[0]:.2f} to "
-            f"{values[2]:.2f})"
-            for name, values in held_out.items()
-            if name in _NAMES
-        ]
-        lines.append(
-            f"On assays that the encoder had not seen, with {held_out['shots']} measured "
-            f"compounds: {', '.join(figures)}."
-        )
-    left_out = ranking.left_out
-    measured = ranking.measured
-    lines.append(
-        f"On yours, predicting some of the {len(measured)} measured compounds from the others: "
-        f"{_NAMES[left_out.measure]} {left_out.value:.2f}. So few compounds leave this figure "
-        "uncertain."
-    )
-    return lines
-
-
 def notes(ranking: Any) -> list[str]:
     """Return what was taken how, and what was left out."""
     measured = ranking.measured
-    kind = f"labels in {measured.columns[1]!r}"
-    if measured.task_type == "classification":
-        active = int(measured.values.sum())
-        kind += f": {active} active, {len(measured) - active} inactive"
-    else:
-        kind = f"values in {measured.columns[1]!r}"
-        if measured.unit is not None:
-            kind += f", in {measured.unit}, taken as -log10(mol/L)"
-        kind += f": {measured.values.min():.2f} to {measured.values.max():.2f}"
-    lines = [f"Measured: {len(measured)} compounds, {kind}."]
+    labels = measured.task_type == "classification"
+    lines = [_labels(measured)] if labels else _values(measured, ranking.columns)
     if ranking.history is not None:
-        used = ranking.history
-        lines.append(
-            f"History: {used['assays']} assays of {used['molecules']:,} molecules; "
-            f"{used['too_small']} assays were too small, and {used['unreadable']} rows could not "
-            "be read."
-        )
-    if measured.bounds:
-        lines.append(f"{measured.bounds} results are bounds (such as >10), taken for the number.")
+        lines += _history(ranking.history)
     if measured.missing:
-        lines.append(f"{measured.missing} rows of the measured compounds have no result.")
+        kinds = ("row of the measured compounds has", "rows of the measured compounds have")
+        lines.append(f"{counted(measured.missing, *kinds)} no result.")
     if measured.merged:
-        lines.append(f"{measured.merged} rows were merged into earlier ones of the same molecule.")
+        kinds = ("row was merged into an earlier one", "rows were merged into earlier ones")
+        lines.append(f"{counted(measured.merged, *kinds)} of the same molecule.")
     if measured.contradicting:
-        shown = ", ".join(map(str, measured.contradicting[:5]))
-        lines.append(
-            f"{len(measured.contradicting)} molecules have contradicting labels (lines {shown}); "
-            "the majority was taken, and none in a tie."
-        )
-    for what, count, rows in (
-        ("measured compounds", len(measured.unreadable), measured.unreadable),
-        ("candidates", ranking.unreadable, ranking.unreadable_rows),
-    ):
-        if count:
-            shown = "; ".join(f"line {r.line}: {r.smiles!r} {r.reason}" for r in rows[:5])
-            lines.append(f"{count} {what} could not be read: {shown}.")
-    if ranking.dissimilar:
-        lines.append(
-            f"{ranking.dissimilar:,} candidates resemble none of the measured compounds; they have "
-            "a warning."
-        )
+        lines.append(_contradicting(measured))
+    lines += _unreadable("measured compound", len(measured.unreadable), measured.unreadable)
+    lines += _unreadable("candidate", ranking.unreadable, ranking.unreadable_rows)
     return lines
+
+
+def _labels(measured: Any) -> str:
+    active = int(measured.values.sum())
+    return (
+        f"Measured: {counted(len(measured), 'compound')}, labels in {measured.columns[1]!r}: "
+        f"{active} active, {len(measured) - active} inactive."
+    )
+
+
+def _values(measured: Any, columns: list[str]) -> list[str]:
+    """Return which values were measured, and in which scale the output has them."""
+    low, high = measured.values.min(), measured.values.max()
+    taken = "" if measured.unit is None else f", in {measured.unit}, taken as {measured.scale}"
+    names = dict(zip(reversed(added_names("regression")), reversed(columns), strict=False))
+    shown = enumerated([names[name] for name in ("value", "lower", "upper", "measured")])
+    scale = f"the scale of {measured.scale!r}"
+    if measured.unit is not None:
+        scale = f"the scale {measured.scale}: 9 is 1 nM, and 6 is 1 uM"
+    lines = [
+        f"Measured: {counted(len(measured), 'compound')}, values in {measured.columns[1]!r}"
+        f"{taken}: {low:.2f} to {high:.2f}.",
+        f"The columns {shown} have {scale}. More is better.",
+    ]
+    if measured.unit is not None and (high < _USUAL[0] or high > _USUAL[1]):
+        where = "all concentrations are above 1 mM" if high < _USUAL[0] else "some are below 1 pM"
+        lines.append(f"Is the unit right? In {measured.unit}, {where}.")
+    return lines
+
+
+def _history(used: dict[str, Any]) -> list[str]:
+    """Return what was learned from a history, and what could not be read."""
+    kinds = ("assay was", "assays were")
+    line = (
+        f"History: {counted(used['assays'], 'assay')} of {counted(used['molecules'], 'molecule')}, "
+        f"learned in {used['seconds']:.0f} s; {counted(used['too_small'], *kinds)} too small."
+    )
+    rows = [DroppedRow(*row) for row in used["unreadable_rows"]]
+    return [line, *_unreadable("row", used["unreadable"], rows, of=" of the history")]
+
+
+def _contradicting(measured: Any) -> str:
+    """Return the lines of molecules with contradicting labels, and what became of them."""
+    kept = set(measured.lines)
+    groups = [
+        f"lines {enumerated(lines)}"
+        + (" (the majority was taken)" if lines[0] in kept else " (left out: as many of either)")
+        for lines in measured.contradicting[:_FIRST]
+    ]
+    more = len(measured.contradicting) - len(groups)
+    groups += [f"and {more} more"] if more else []
+    kinds = ("molecule has", "molecules have")
+    found = counted(len(measured.contradicting), *kinds)
+    return f"{found} contradicting labels: {'; '.join(groups)}."
+
+
+def _unreadable(what: str, count: int, rows: list[DroppedRow], of: str = "") -> list[str]:
+    """Return a line that counts the rows that cannot be read and names the first."""
+    if not count:
+        return []
+    shown = "; ".join(unreadable(row) for row in rows[:_FIRST])
+    more = f"; and {count - _FIRST:,} more" if count > _FIRST else ""
+    return [f"{counted(count, what)}{of} could not be read: {shown}{more}."]

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepchem_meta._checks import check_option
-from deepchem_meta.ranking._columns import find_result, find_smiles
+from deepchem_meta.ranking._columns import find_names, find_result, find_smiles
+from deepchem_meta.ranking._formats import check_format
+from deepchem_meta.ranking._result_column import ResultColumn
+from deepchem_meta.ranking._words import counted
 from deepchem_meta.tasks._arguments import listed
 from deepchem_meta.tasks._molecule_tables import DroppedRow
 from deepchem_meta.tasks._text_tables import read_cells
@@ -39,12 +42,15 @@ class Measured(NamedTuple):
         The names of the columns of SMILES and of results.
     unit : str or None
         That of concentrations.
-    bounds : int
-        How many results were given as bounds, such as ``>10``, and taken for their number.
+    names : list of str
+        What the molecules are called in another column; ``""`` where nothing is found.
+    signs : list of str
+        What stood before each result that was taken for its number: ``">"`` or ``"<"`` of a
+        bound, ``"~"``, or nothing. The sign belongs to `values`: ``>10000 nM`` is ``<`` 5.
     merged : int
         How many rows were merged into an earlier one of the same molecule.
-    contradicting : list of int
-        The lines of molecules whose labels differ. Without a majority they are left out.
+    contradicting : list of list of int
+        The lines of each molecule whose labels differ. Without a majority it is left out.
     unreadable : list of DroppedRow
         The rows whose SMILES cannot be read, with `line`, `smiles` and `reason`.
     missing : int
@@ -58,14 +64,36 @@ class Measured(NamedTuple):
     task_type: str
     columns: tuple[str, str]
     unit: str | None
-    bounds: int
+    names: list[str]
+    signs: list[str]
     merged: int
-    contradicting: list[int]
+    contradicting: list[list[int]]
     unreadable: list[DroppedRow]
     missing: int
 
     def __len__(self) -> int:
         return len(self.canonical)
+
+    @property
+    def scale(self) -> str:
+        """The scale of `values`: -log10(mol/L), or the name of the column."""
+        return self.columns[1] if self.unit is None else "-log10(mol/L)"
+
+    @property
+    def bounds(self) -> list[int]:
+        """The places of molecules whose result is a bound."""
+        return [n for n, sign in enumerate(self.signs) if sign in ("<", ">")]
+
+    def shown(self, place: int, form: str) -> str:
+        """Return the result of a molecule as text, with its sign.
+
+        Parameters
+        ----------
+        place : int
+        form : str
+            The format of its number, such as ".2f".
+        """
+        return f"{self.signs[place]}{self.values[place]:{form}}"
 
 
 def read_measured(
@@ -82,7 +110,8 @@ def read_measured(
     Parameters
     ----------
     path : str or path
-        A CSV file whose first line names the columns, gzipped if its name ends in .gz.
+        A CSV file whose first line names the columns, gzipped if its name ends in .gz. Numbers have
+        a point and no thousands separators.
     smiles : str, optional
         The column of SMILES. By default it is found by its name or its cells.
     result : str, optional
@@ -91,8 +120,8 @@ def read_measured(
     unit : {"M", "mM", "uM", "nM", "pM", "fM"}, optional
         The unit of concentrations. By default that of the cells or of the column's name.
     duplicates : {"merge", "raise"}, default "merge"
-        What to do with molecules of several rows. Merged, a molecule has the label of the majority,
-        and none in a tie, or the mean of its values.
+        What to do with molecules of several rows. Merged, a molecule has the label of the majority
+        or the mean of its values. One with as many labels of either class is left out.
     standardizer : Standardizer, optional
         By default ``Standardizer()``: salts are stripped and charges neutralised.
 
@@ -110,6 +139,7 @@ def read_measured(
     """
     check_option("duplicates", duplicates, ("merge", "raise"))
     path = Path(path)
+    check_format(path, names=False)
     cells = read_cells(path, smiles or "smiles", None, None)
     if not cells.rows:
         raise ValueError(f"{path} must have a row for each compound. Received: none")
@@ -125,7 +155,8 @@ def read_measured(
     groups: dict[str, list[int]] = {}
     for n, molecule in zip(kept, canonical, strict=True):
         groups.setdefault(molecule, []).append(n)
-    rows, values, contradicting = _merge(groups, column.values, column.task_type)
+    merged = _merge(groups, column)
+    rows = merged.rows
     if duplicates == "raise" and len(kept) > len(groups):
         lines = [[cells.lines[n] for n in group] for group in groups.values() if len(group) > 1]
         raise ValueError(
@@ -135,14 +166,15 @@ def read_measured(
     found = Measured(
         smiles=[texts[n] for n in rows],
         canonical=[molecule for molecule, group in groups.items() if group[0] in set(rows)],
-        values=np.array(values),
+        values=np.array(merged.values),
         lines=[cells.lines[n] for n in rows],
         task_type=column.task_type,
         columns=(cells.columns[place], cells.columns[where]),
         unit=column.unit,
-        bounds=int(column.bounds[kept].sum()),
+        names=find_names(cells.columns, [cells.rows[n] for n in rows], {place, where}),
+        signs=merged.signs,
         merged=len(kept) - len(groups),
-        contradicting=[cells.lines[n] for n in contradicting],
+        contradicting=[[cells.lines[n] for n in group] for group in merged.contradicting],
         unreadable=unreadable,
         missing=int((~there).sum()),
     )
@@ -150,28 +182,38 @@ def read_measured(
     return found
 
 
-def _merge(
-    groups: dict[str, list[int]], values: np.ndarray, task_type: str
-) -> tuple[list[int], list[float], list[int]]:
-    """Return the first row and the value of each molecule, and the first rows of contradictions."""
-    rows, merged, contradicting = [], [], []
+class _Merged(NamedTuple):
+    """The first row, the value and the sign of each molecule, and the rows of contradictions."""
+
+    rows: list[int]
+    values: list[float]
+    signs: list[str]
+    contradicting: list[list[int]]
+
+
+def _merge(groups: dict[str, list[int]], column: ResultColumn) -> _Merged:
+    """Return one result for each molecule; `groups` has the rows of each."""
+    merged = _Merged([], [], [], [])
     for group in groups.values():
-        value = float(np.mean(values[group]))
-        if task_type == "classification":
+        value = float(np.mean(column.values[group]))
+        if column.task_type == "classification":
             if 0 < value < 1:
-                contradicting.append(group[0])
+                merged.contradicting.append(group)
             if value == 0.5:
                 continue
             value = float(value > 0.5)
-        rows.append(group[0])
-        merged.append(value)
-    return rows, merged, contradicting
+        signs = {column.signs[n] for n in group} - {""}
+        merged.rows.append(group[0])
+        merged.values.append(value)
+        merged.signs.append(signs.pop() if len(signs) == 1 else "~" if signs else "")
+    return merged
 
 
 def _check_enough(path: Any, found: Measured) -> None:
     """Raise ValueError unless there is something to learn from."""
     fewest = _FEWEST[found.task_type]
-    left_out = f"; {len(found.unreadable)} rows could not be read" if found.unreadable else ""
+    unreadable = f"; {counted(len(found.unreadable), 'row')} could not be read"
+    left_out = unreadable if found.unreadable else ""
     if found.task_type == "classification":
         active = int(found.values.sum())
         inactive = len(found) - active

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +13,12 @@ import keras
 
 from deepchem_meta._checks import check_option, check_rates
 from deepchem_meta.pretrained import AssayEncoder, load
-from deepchem_meta.pretrained.history import with_history
+from deepchem_meta.pretrained.history import history_columns, with_history
+from deepchem_meta.ranking._added import DISSIMILAR, AddedCells
+from deepchem_meta.ranking._formats import check_file
 from deepchem_meta.ranking._library import Chunk, Library
 from deepchem_meta.ranking._output import RankedRows
+from deepchem_meta.ranking._words import unreadable
 from deepchem_meta.ranking.measured import Measured, read_measured
 from deepchem_meta.ranking.predictor import AssayPredictor, LeftOut, Predictions
 from deepchem_meta.ranking.report import write_report
@@ -24,8 +27,6 @@ from deepchem_meta.tasks._molecule_tables import DroppedRow
 
 __all__ = ["DISSIMILAR", "Ranking", "rank"]
 
-#: Below this Tanimoto similarity to all measured compounds, a candidate gets a warning.
-DISSIMILAR = 0.25
 _LISTED = 1000  # unreadable rows that are remembered
 
 
@@ -42,12 +43,16 @@ class Ranking(NamedTuple):
         The measured compounds, with what was merged and left out.
     left_out : LeftOut
         How well they are predicted from each other.
+    without_history : LeftOut or None
+        The same with the encoder before the history; None without one.
     held_out : dict
         How well such rankings were on assays that the encoder was not trained on: the number of
-        measured compounds, ``shots``, and the quartiles of each measure over assays.
+        measured compounds, ``shots``, and the quartiles of each measure over assays. It belongs to
+        the encoder before the history.
     history : dict or None
         How many ``assays`` and ``molecules`` of the history were learned from, how many assays were
-        ``too_small``, and how many rows ``unreadable``.
+        ``too_small``, how many rows ``unreadable``, the first 5 ``unreadable_rows`` (line, SMILES
+        and reason), and the ``seconds`` it took.
     candidates : int
         The library's rows.
     unreadable : int
@@ -57,16 +62,18 @@ class Ranking(NamedTuple):
     dissimilar : int
         How many resemble none of the measured compounds.
     columns : list of str
-        Those of the output, except for the last one, the rank.
+        Those of the output, except for the last one, the rank's.
     best : list of list of str
         The 50 best rows, except for their rank.
     seconds : float
+        How long the candidates took, without what was done before.
     """
 
     output: Path
     report: Path | None
     measured: Measured
     left_out: LeftOut
+    without_history: LeftOut | None
     held_out: dict[str, Any]
     history: dict[str, int] | None
     candidates: int
@@ -104,23 +111,29 @@ def rank(
         and inactive, ...), of values, or of concentrations with a unit; see `read_measured`.
     candidates : path
         A CSV file with a column of SMILES, or a .smi file, gzipped if its name ends in .gz. It is
-        read in chunks, and may be larger than the memory.
+        read more than once, in chunks, and may be larger than the memory.
     output : path, default "ranked.csv"
         The CSV file to write: the candidates' columns, and
 
         - ``probability`` of being active, or the predicted ``value`` with ``lower`` and ``upper``,
           between which 90% of measurements are expected;
-        - ``nearest``, the most similar measured compound, and its Tanimoto ``similarity``;
-        - ``measured``, the result of a candidate that is itself among the measured compounds;
-        - ``warning``, where nothing similar was measured, or the row could not be read;
+        - ``nearest``, the most similar measured compound, ``nearest_name``, what it is called in
+          the file of measured compounds, and its Tanimoto ``similarity``;
+        - ``measured``, the result of a candidate that is itself among the measured compounds, with
+          the sign of a bound;
+        - ``warning``, where nothing similar was measured, the nearest compound has the same
+          fingerprint, or the row could not be read;
         - ``rank``, from 1.
 
-        Where the library has a column of such a name, it is called ``predicted_...``.
+        Values have the scale of the results; concentrations are -log10(mol/L). Where the library
+        has a column of such a name, the new one is called ``predicted_...``, and
+        ``predicted_predicted_...`` where it has that too.
     report : path, optional
         The HTML page to write.
     history : path, optional
         A CSV file of earlier assays, a row a result, with the columns ``assay``, ``smiles`` and
-        ``active`` or ``value``. The encoder is trained further on them.
+        ``active`` (for labels) or ``value`` (for values). The encoder is trained further on them,
+        which takes minutes; see `with_history`.
     smiles, result, unit, duplicates : optional
         Of the measured compounds; see `read_measured`.
     candidate_smiles : str, optional
@@ -129,7 +142,7 @@ def rank(
         Of the output's rows. Those that cannot be read come last by rank.
     base_rate : float, optional
         Which share of the candidates is active, above 0 and below 1, for probabilities. By default
-        that of the measured compounds. The order does not depend on it.
+        that of the measured compounds. The order does not depend on it. Values have no such rate.
     encoder : AssayEncoder, optional
         By default that of ``deepchem_meta.pretrained.load()``.
     verbose : {"auto", 0, 1}, default "auto"
@@ -148,36 +161,43 @@ def rank(
     ImportError
         If RDKit or scikit-learn is not installed.
     """
-    started = time.perf_counter()
     check_option("order", order, ("rank", "library"))
     check_option("verbose", verbose, ("auto", 0, 1))
-    if base_rate is not None:
-        check_rates(base_rate, 2)
+    shown = verbose == 1 or (verbose == "auto" and sys.stdout.isatty())
     read = [Path(path) for path in (support, candidates, history) if path is not None]
     output = _checked_output("output", output, read)
     page = None if report is None else _checked_output("report", report, [*read, output])
     options = {"smiles": smiles, "result": result, "unit": unit, "duplicates": duplicates}
     measured = read_measured(support, **options)
-    library = Library(Path(candidates), candidate_smiles)
-    encoder = load() if encoder is None else encoder
+    _check_rate(base_rate, measured)
     if history is not None:
-        encoder = with_history(encoder, history, measured.task_type)
-    predictor = AssayPredictor(encoder, measured, base_rate)
-    columns = [*library.columns, *_new_columns(measured, library.columns)]
+        check_file(Path(history))
+        history_columns(history, measured.task_type)
+    library = Library(Path(candidates), candidate_smiles)
+    predictor = AssayPredictor(load() if encoder is None else encoder, measured, base_rate)
+    without_history = None
+    if history is not None:
+        without_history = predictor.left_out()
+        encoder = with_history(predictor.encoder, history, measured.task_type, verbose=int(shown))
+        predictor = AssayPredictor(encoder, measured, base_rate)
+    added = AddedCells(measured, library.columns)
+    columns = [*library.columns, *added.columns]
     with RankedRows(output) as rows:
-        counts = _rank_all(library, predictor, rows, _progress(verbose))
-        rows.write(columns, order)
+        started = time.perf_counter()
+        counts = _rank_all(library, predictor, added, rows, _progress(shown))
+        rows.write([*columns, added.rank], order)
         ranking = Ranking(
             output=output,
             report=page,
             measured=measured,
+            seconds=time.perf_counter() - started,
             left_out=predictor.left_out(),
-            held_out=encoder.held_out(measured.task_type, len(measured)),
-            history=None if history is None else encoder.about["history"],
+            without_history=without_history,
+            held_out=predictor.encoder.held_out(measured.task_type, len(measured)),
+            history=predictor.encoder.about.get("history"),
             candidates=len(rows),
             columns=columns,
             best=rows.best(50),
-            seconds=time.perf_counter() - started,
             **counts,
         )
     if page is not None:
@@ -186,65 +206,60 @@ def rank(
 
 
 def _rank_all(
-    library: Library, predictor: AssayPredictor, rows: RankedRows, progress: Any
+    library: Library,
+    predictor: AssayPredictor,
+    added: AddedCells,
+    rows: RankedRows,
+    progress: Callable[..., None],
 ) -> dict[str, Any]:
     """Score all candidates, and return what was counted."""
-    known = {text: n for n, text in enumerate(predictor.measured.canonical)}
     found = {"unreadable": 0, "unreadable_rows": [], "dissimilar": 0}
     for chunk in library.chunks(predictor.featurizer, Standardizer()):
         predicted = predictor.predict(chunk.stored)
+        bad = _unreadable_rows(chunk, library.smiles)
         found["dissimilar"] += int((predicted.similarity < DISSIMILAR).sum())
-        found["unreadable"] += len(chunk.reasons)
-        for n in sorted(chunk.reasons):
-            if len(found["unreadable_rows"]) < _LISTED:
-                row = chunk.rows[n]
-                text = row[library.smiles] if library.smiles < len(row) else ""
-                found["unreadable_rows"].append(DroppedRow(chunk.lines[n], text, chunk.reasons[n]))
-        _add(chunk, predicted, predictor.measured, known, len(library.columns), rows)
+        found["unreadable"] += len(bad)
+        found["unreadable_rows"] += [*bad.values()][: _LISTED - len(found["unreadable_rows"])]
+        _add(chunk, bad, predicted, added, rows)
         progress(len(rows))
+    progress(len(rows), finalize=True)
     return found
+
+
+def _unreadable_rows(chunk: Chunk, smiles: int) -> dict[int, DroppedRow]:
+    """Return the rows of a chunk that cannot be read, by their places."""
+    texts = {n: "".join(chunk.rows[n][smiles : smiles + 1]) for n in sorted(chunk.reasons)}
+    return {n: DroppedRow(chunk.lines[n], text, chunk.reasons[n]) for n, text in texts.items()}
 
 
 def _add(
     chunk: Chunk,
+    bad: dict[int, DroppedRow],
     predicted: Predictions,
-    measured: Measured,
-    known: dict[str, int],
-    width: int,
+    added: AddedCells,
     rows: RankedRows,
 ) -> None:
     """Add the rows of a chunk with what is predicted."""
     place = 0
     for n, row in enumerate(chunk.rows):
-        cells = [*row, *[""] * width][:width]
-        values = 1 if predicted.lower is None else 3
-        if n in chunk.reasons:
-            warning = f"line {chunk.lines[n]} {chunk.reasons[n]}"
-            rows.add([*cells, *[""] * (values + 3), warning], float("nan"))
+        cells = [*row, *[""] * added.width][: added.width]
+        if n in bad:
+            rows.add([*cells, *added.without_scores(unreadable(bad[n]))], float("nan"))
             continue
-        score = predicted.score[place]
-        numbers = [score]
-        if predicted.lower is not None:
-            numbers += [predicted.lower[place], predicted.upper[place]]
-        twin = known.get(chunk.canonical[n])
-        similarity = predicted.similarity[place]
-        added = [
-            *(f"{number:.4f}" for number in numbers),
-            measured.smiles[predicted.nearest[place]],
-            f"{similarity:.3f}",
-            "" if twin is None else f"{measured.values[twin]:g}",
-            "nothing similar was measured" if similarity < DISSIMILAR else "",
-        ]
-        rows.add([*cells, *added], score)
+        rows.add([*cells, *added.of(chunk.canonical[n], predicted, place)], predicted.score[place])
         place += 1
 
 
-def _new_columns(measured: Measured, taken: Sequence[str]) -> list[str]:
-    """Return the names of the columns that are added, except for the rank."""
-    classes = measured.task_type == "classification"
-    names = ["probability"] if classes else ["value", "lower", "upper"]
-    names += ["nearest", "similarity", "measured", "warning"]
-    return [f"predicted_{name}" if name in taken else name for name in names]
+def _check_rate(base_rate: float | None, measured: Measured) -> None:
+    """Raise unless a base rate, if there is one, is a rate and belongs to labels."""
+    if base_rate is None:
+        return
+    check_rates(base_rate, 2)
+    if measured.task_type != "classification":
+        raise ValueError(
+            "`base_rate` must be left out unless labels were measured: it is the share of active "
+            f"candidates. Received: base_rate={base_rate!r}, with values in {measured.columns[1]!r}"
+        )
 
 
 def _checked_output(name: str, path: Any, others: Sequence[Path]) -> Path:
@@ -262,9 +277,8 @@ def _checked_output(name: str, path: Any, others: Sequence[Path]) -> Path:
     return path
 
 
-def _progress(verbose: int | str) -> Any:
+def _progress(shown: bool) -> Callable[..., None]:
     """Return a function that shows how many candidates are done."""
-    if verbose == 0 or (verbose == "auto" and not sys.stdout.isatty()):
-        return lambda done: None
-    bar = keras.utils.Progbar(None, unit_name="candidates")
-    return bar.update
+    if not shown:
+        return lambda done, finalize=False: None
+    return keras.utils.Progbar(None, unit_name="candidate").update

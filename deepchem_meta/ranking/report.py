@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import html
 import importlib
-import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deepchem_meta.ranking._summary import estimate_lines, notes
+from deepchem_meta import __version__
+from deepchem_meta.ranking._added import DISSIMILAR, added_names
+from deepchem_meta.ranking._columns import find_names
+from deepchem_meta.ranking._curve import curve_of, labelled
+from deepchem_meta.ranking._expected import estimate_lines
+from deepchem_meta.ranking._summary import notes
+from deepchem_meta.ranking._words import counted
 from deepchem_meta.tasks.molecules import read_molecules
 
 __all__ = ["write_report"]
@@ -44,12 +50,27 @@ li {{ overflow-wrap: anywhere; }}
 <h1>{title}</h1>
 <section class="estimate"><h2 style="margin-top:0">What to expect</h2>{estimate}</section>
 <h2>How the best candidates are found</h2>{curve}
-<h2>The best {shown} of {total} candidates</h2><div class="cards">{cards}</div>
+<h2>Where the ranking does not hold</h2><ul>{limits}</ul>
+<h2>The best {shown} of {total}</h2><p>{legend}</p><div class="cards">{cards}</div>
 <h2>What was measured</h2><ul>{notes}</ul><div class="cards">{measured}</div>
 {unreadable}
+<p><small>Written by deepchem_meta {version}.</small></p>
 </body>
 </html>
 """
+_LIMITS = (
+    "Other chemistry: of compounds that resemble none of the measured ones, the encoder knows "
+    "something from other assays, but this assay has said nothing.",
+    "Activity cliffs: compounds that differ by an atom are taken for much the same, and "
+    "stereoisomers are not told apart. Where such a difference decides, the ranking does not see "
+    "it.",
+    "Another readout: the encoder has learned mostly from enzymes and receptors. Cell viability, "
+    "solubility or a physical property may follow other rules.",
+)
+_LIMIT_OF_LABELS = (
+    "Another share of actives: the probabilities hold for a library in which as large a share is "
+    "active as among the measured compounds, or as was given as the base rate."
+)
 _SHOWN = 24  # candidates with a picture
 _LISTED = 50  # rows that could not be read
 
@@ -64,17 +85,23 @@ def write_report(path: Path, ranking: Any, smiles: int) -> None:
     smiles : int
         The place of the column of SMILES in the rows of `Ranking.best`.
     """
-    rows = ranking.best[:_SHOWN]
+    measured = ranking.measured
+    labels = measured.task_type == "classification"
+    limits = (*_LIMITS, _LIMIT_OF_LABELS) if labels else _LIMITS
+    shown = min(len(ranking.best), _SHOWN)
     text = _PAGE.format(
-        title=html.escape(f"Candidates ranked by {len(ranking.measured)} measured compounds"),
+        title=html.escape(f"Candidates ranked by {counted(len(measured), 'measured compound')}"),
         estimate="".join(f"<p>{html.escape(line)}</p>" for line in estimate_lines(ranking)),
-        curve=_curve(ranking.held_out),
-        shown=len(rows),
-        total=f"{ranking.candidates:,}",
-        cards="".join(_candidate(row, ranking, smiles) for row in rows),
-        notes="".join(f"<li>{html.escape(line)}</li>" for line in notes(ranking)),
-        measured="".join(_known(ranking.measured)),
+        curve=curve_of(ranking.held_out),
+        limits=_items(limits),
+        shown=shown,
+        total=counted(ranking.candidates, "candidate"),
+        legend=html.escape(_legend(measured)),
+        cards="".join(_candidates(ranking, smiles)),
+        notes=_items(notes(ranking)),
+        measured="".join(_known(measured)),
         unreadable=_unreadable(ranking),
+        version=__version__,
     )
     part = path.with_name(path.name + ".tmp")
     try:
@@ -84,49 +111,67 @@ def write_report(path: Path, ranking: Any, smiles: int) -> None:
         part.unlink(missing_ok=True)
 
 
-def _candidate(row: list[str], ranking: Any, smiles: int) -> str:
-    """Return the card of a candidate."""
-    named = dict(zip(ranking.columns, row, strict=True))
-    added = ranking.columns[-_added(ranking) :]
-    score, *interval = (named[name] for name in added[:-4])
-    nearest, similarity, measured, warning = (named[name] for name in added[-4:])
-    what = f"probability {float(score):.2f}"
-    if interval:
-        what = f"{float(score):.2f} ({float(interval[0]):.2f} to {float(interval[1]):.2f})"
-    lines = [f"<b>{what}</b>", _names(row, ranking, smiles)]
-    if measured:
-        lines.append(f'<span class="known">measured: {html.escape(measured)}</span>')
-    lines.append(f"similarity {float(similarity):.2f} to {html.escape(_short(nearest))}")
-    if warning:
-        lines.append(f'<span class="warn">{html.escape(warning)}</span>')
-    body = "<br>".join(line for line in lines if line)
-    return f'<div class="card">{_picture(row[smiles])}{body}</div>'
+def _items(lines: Sequence[str]) -> str:
+    return "".join(f"<li>{html.escape(line)}</li>" for line in lines)
 
 
-def _added(ranking: Any) -> int:
-    """Return how many columns were added to those of the library."""
-    return 5 if ranking.measured.task_type == "classification" else 7
+def _legend(measured: Any) -> str:
+    """Return what the numbers on the cards are."""
+    what = f"A card has the predicted value, in the scale of {measured.scale}, and the bounds "
+    what += "between which 90% of measurements are expected"
+    if measured.task_type == "classification":
+        what = "A card has the probability of being active"
+    return (
+        f"{what}, and the most similar measured compound. The similarity is Tanimoto's, of Morgan "
+        "fingerprints: 1 for the same fingerprint, 0 for nothing in common. Below "
+        f"{DISSIMILAR} a card has a warning."
+    )
 
 
-def _names(row: list[str], ranking: Any, smiles: int) -> str:
-    """Return the first other cell of the library's, which is often a name."""
-    own = row[: len(ranking.columns) - _added(ranking)]
-    others = [cell for n, cell in enumerate(own) if n != smiles and cell.strip()]
-    return html.escape(_short(others[0])) if others else ""
+def _candidates(ranking: Any, smiles: int) -> list[str]:
+    """Return the cards of the best candidates."""
+    keys = added_names(ranking.measured.task_type)
+    rows = ranking.best[:_SHOWN]
+    own = [row[: -len(keys)] for row in rows]
+    names = find_names(ranking.columns[: -len(keys)], own, {smiles})
+    cards = []
+    for row, name in zip(rows, names, strict=True):
+        added = dict(zip(keys, row[-len(keys) :], strict=True))
+        lines = [_score(added, ranking.measured), html.escape(_short(name)), *_neighbour(added)]
+        body = "<br>".join(line for line in lines if line)
+        cards.append(f'<div class="card">{_picture(row[smiles])}{body}</div>')
+    return cards
+
+
+def _score(added: dict[str, str], measured: Any) -> str:
+    """Return what is predicted of a candidate."""
+    if "probability" in added:
+        return f"<b>probability {float(added['probability']):.2f}</b>"
+    value, lower, upper = (f"{float(added[name]):.2f}" for name in ("value", "lower", "upper"))
+    return f"<b>{html.escape(measured.scale)} {value}</b><br>90%: {lower} to {upper}"
+
+
+def _neighbour(added: dict[str, str]) -> list[str]:
+    """Return what a candidate's card says of the measured compounds."""
+    nearest = html.escape(_short(added["nearest_name"] or added["nearest"]))
+    lines = [f"similarity {float(added['similarity']):.2f} to {nearest}"]
+    if added["measured"]:
+        lines.insert(0, f'<span class="known">measured: {html.escape(added["measured"])}</span>')
+    if added["warning"]:
+        lines.append(f'<span class="warn">{html.escape(added["warning"])}</span>')
+    return lines
 
 
 def _known(measured: Any) -> list[str]:
     """Return the cards of the measured compounds, the most active first."""
     cards = []
     for place in np.argsort(-measured.values, kind="stable")[:_SHOWN]:
-        value = measured.values[place]
-        text = f"{value:.2f}"
+        text = html.escape(measured.shown(place, ".2f"))
         if measured.task_type == "classification":
-            text = "active" if value else "inactive"
-        cards.append(
-            f'<div class="card">{_picture(measured.smiles[place])}<b>{text}</b>, '
-            f"line {measured.lines[place]}</div>"
-        )
+            text = "active" if measured.values[place] else "inactive"
+        name = html.escape(_short(measured.names[place]))
+        body = f"<b>{text}</b>, line {measured.lines[place]}{'<br>' if name else ''}{name}"
+        cards.append(f'<div class="card">{_picture(measured.smiles[place])}{body}</div>')
     return cards
 
 
@@ -147,41 +192,6 @@ def _unreadable(ranking: Any) -> str:
     return f"<h2>Rows that could not be read</h2><table>{head}{''.join(lines)}</table>{more}"
 
 
-def _curve(held_out: dict[str, Any]) -> str:
-    """Return the enrichment curve on held-out assays as a picture."""
-    curve = held_out.get("enrichment")
-    if not curve:
-        return "<p>The encoder has no figures on held-out assays.</p>"
-    try:
-        pyplot = importlib.import_module("matplotlib.pyplot")
-        figure_module = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        return '<p>The curve needs Matplotlib: pip install "deepchem_meta[plot]".</p>'
-    figure = figure_module.Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
-    tested = np.array(curve["tested"]) * 100
-    low, middle, high = (np.array(part) * 100 for part in curve["found"])
-    axes.plot([0, 100], [0, 100], color="0.6", linestyle=":", label="by chance")
-    axes.fill_between(tested, low, high, alpha=0.2, label="half of the assays")
-    axes.plot(tested, middle, label="median")
-    axes.set(
-        xlabel="best candidates that are tested, %",
-        ylabel="actives that are found, %",
-        xlim=(0, 100),
-        ylim=(0, 100),
-    )
-    axes.legend(frameon=False)
-    text = io.StringIO()
-    with pyplot.rc_context({"svg.hashsalt": "deepchem_meta"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    picture = text.getvalue()
-    return (
-        f'<div class="plot">{picture[picture.index("<svg") :]}</div><p>On held-out assays with '
-        f"{held_out['shots']} measured compounds. An active compound is one of the stronger half "
-        "of its assay.</p>"
-    )
-
-
 def _picture(smiles: str) -> str:
     """Return a molecule as an SVG picture."""
     (molecule,), _ = read_molecules([smiles])
@@ -191,8 +201,7 @@ def _picture(smiles: str) -> str:
     drawer = draw.MolDraw2DSVG(200, 150)
     draw.PrepareAndDrawMolecule(drawer, molecule)
     drawer.FinishDrawing()
-    picture = drawer.GetDrawingText()
-    return picture[picture.index("<svg") :]
+    return labelled(drawer.GetDrawingText(), smiles)
 
 
 def _short(text: str, length: int = 40) -> str:

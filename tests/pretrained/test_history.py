@@ -6,6 +6,7 @@ pytest.importorskip("rdkit")
 
 from deepchem_meta.pretrained import AssayEncoder, with_history
 from deepchem_meta.pretrained.encoder import make_net
+from deepchem_meta.pretrained.history import history_columns
 from deepchem_meta.tasks import MorganCounts
 
 
@@ -19,12 +20,17 @@ def test_assays_of_the_history_are_told_apart_sooner(task_type, tmp_path):
         rows += [(assay, s, 0 if classes else 5 + n % 3 / 10) for n, s in enumerate(bad)]
     rows += [("few", "CCO", 1), ("a", "C1CC", 1)]
     column = "active" if classes else "value"
-    path = write(tmp_path / "history.csv", f"assay,smiles,{column}", rows)
+    names = f"assay,smiles,{column}" if classes else "Assay,SMILES,Value"
+    path = write(tmp_path / "history.csv", names, rows)
     trained = with_history(encoder, path, task_type)
-    assert trained.about["history"] == {
-        **{"assays": 3, "molecules": 48},
-        **{"too_small": 1, "unreadable": 1},
+    used = dict(trained.about["history"])
+    assert used.pop("seconds") > 0
+    assert used == {
+        **{"assays": 3, "molecules": 48, "too_small": 1, "unreadable": 1},
+        "unreadable_rows": [[99, "C1CC", "cannot be read by RDKit"]],
     }
+    trained.save(tmp_path / "encoder.npz")
+    assert AssayEncoder.load(tmp_path / "encoder.npz").about == trained.about
     assert "history" not in encoder.about and not encoder.heads
 
     x = encoder.featurizer(ALCOHOLS + AMINES)
@@ -46,3 +52,13 @@ def test_histories_that_are_none(tmp_path):
         with_history(encoder, path, "classification")
     with pytest.raises(ValueError, match="must have the columns assay, smiles and value"):
         with_history(encoder, path, "regression")
+
+
+def test_columns_in_any_letters(tmp_path):
+    path = write(tmp_path / "a.csv", "ASSAY,Smiles,extra,Active,Value", [("a", "C", 1, 1, 2)])
+    for task_type, value in (("classification", "Active"), ("regression", "Value")):
+        expected = {"assay": "ASSAY", "smiles": "Smiles", "value": value}
+        assert history_columns(path, task_type) == expected
+    write(path, "assay,smiles,active", [("a", "C", 1)])
+    with pytest.raises(ValueError, match="smiles and value, since values were measured"):
+        history_columns(path, "regression")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepchem_meta.ranking._columns import find_result, find_smiles
+from deepchem_meta.ranking._columns import find_names, find_result, find_smiles
 
 MOLECULES = ["CCOC(=O)C", "c1ccccc1O", "CC(C)CCN"]
 
@@ -56,3 +56,27 @@ def test_a_column_called_a_result_that_is_none_is_told():
     words = [[m, "good" * n, "1"] for n, m in enumerate(MOLECULES, 1)]
     with pytest.raises(ValueError, match="activity"):
         find_result("f.csv", ["smiles", "activity", "n"], words, 0, None, None)
+
+
+def test_numbers_with_commas_are_told_of_where_nothing_else_is_a_result():
+    rows = [[m, v, "x"] for m, v in zip(MOLECULES, ("5,1", "6,2", "7,0"), strict=True)]
+    with pytest.raises(ValueError, match="numbers in 'y' must be written with a point"):
+        find_result("f.csv", ["smiles", "y", "note"], rows, 0, None, None)
+    rows = [[*row[:2], str(n)] for n, row in enumerate(rows)]
+    assert find_result("f.csv", ["smiles", "y", "n"], rows, 0, None, None)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "names"),
+    [
+        (["lot", "Compound Name"], [["x", "a"], ["y", "b"], ["z", ""]], ["a", "b", ""]),
+        (["name", "compoundId"], [["a", "7"], ["b", "8"], ["c", "9"]], ["7", "8", "9"]),
+        (["name", "lot"], [["acid", "x"], ["acid", "y"], ["acid", "z"]], ["x", "y", "z"]),
+        (["mass", "lot"], [["1.5", "x"], ["2.5", "y"], ["3.5", "z"]], ["x", "y", "z"]),
+        (["mass", "lot"], [["1.5", "x"], ["2.5", "x"], ["3.5", "z"]], ["", "", ""]),
+        (["kingdom", "lot"], [["k", ""], ["l", "y"], ["l", "z"]], ["", "", ""]),
+    ],
+)
+def test_names_by_the_name_of_the_column_or_its_cells(columns, cells, names):
+    rows = [[smiles, *row] for smiles, row in zip(MOLECULES, cells, strict=True)]
+    assert find_names(["smiles", *columns], rows, {0}) == names

@@ -53,6 +53,8 @@ def test_files_that_are_no_library(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(b"not zipped")
     with pytest.raises(ValueError, match=r"a.csv.gz must be a CSV file"):
         Library(tmp_path / "a.csv.gz")
+    with pytest.raises(ValueError, match=r"a.sdf must be a CSV file, or a .smi file"):
+        Library(tmp_path / "a.sdf")
 
 
 def test_the_processes_need_no_tensorflow():

@@ -14,11 +14,11 @@ def test_rows_are_written_by_rank_or_as_they_came(tmp_path):
         assert len(rows) == 4 and not path.exists()
         assert rows.best(2) == [['b, "quoted"', "x"], ["e", "x"]]
         assert len(rows.best(9)) == 3  # without the one that has no score
-        rows.write(["name", "other"], "rank")
+        rows.write(["name", "other", "place"], "rank")
         by_rank = list(csv.reader(path.read_text().splitlines(keepends=True)))
-        rows.write(["name", "other"], "library")
+        rows.write(["name", "other", "place"], "library")
     as_they_came = list(csv.reader(path.read_text().splitlines(keepends=True)))
-    assert by_rank[0] == as_they_came[0] == ["name", "other", "rank"]
+    assert by_rank[0] == as_they_came[0] == ["name", "other", "place"]
     assert [(row[0], row[2]) for row in by_rank[1:]] == [
         *(('b, "quoted"', "1"), ("e", "2"), ("a", "3"), ("c\nd", "")),
     ]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepchem_meta.ranking._result_column import read_result_column
+from deepchem_meta.ranking._result_column import SeparatorError, read_result_column
 
 
 def read(*cells, name="result", unit=None):
@@ -29,7 +29,7 @@ def test_values_and_bounds():
     found = read("6.5", " 7 ", "<4.5", "-", "5e0", name="pIC50")
     assert found.task_type == "regression" and found.unit is None
     np.testing.assert_array_equal(found.values, [6.5, 7, 4.5, np.nan, 5])
-    assert found.bounds.tolist() == [False, False, True, False, False]
+    assert found.signs == ["", "", "<", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,36 @@ def test_concentrations_become_negative_logarithms(name, cells, unit):
 
 
 def test_a_bound_of_a_concentration():
-    found = read("5 uM", ">10 uM", name="IC50")
-    np.testing.assert_allclose(found.values, [5.30103, 5.0], rtol=1e-6)
-    assert found.bounds.tolist() == [False, True]
+    # More than 10 uM is less than 5, and less than 1 uM is more than 6.
+    found = read("5 uM", ">10 uM", "≤ 1 uM", "~1 uM", "<NA>", name="IC50")
+    np.testing.assert_allclose(found.values, [5.30103, 5, 6, 6, np.nan], rtol=1e-6)
+    assert found.signs == ["", "<", ">", "~", ""]
+
+
+def test_a_blank_after_the_sign():
+    found = read("> 10000 nM", "<  1.5 nM", "12nM", name="IC50")
+    np.testing.assert_allclose(found.values, [5, 8.823909, 7.920819], rtol=1e-6)
+    assert found.signs == ["<", ">", ""]
+    assert read("> 10", "< 5", name="pIC50").signs == [">", "<"]
+
+
+@pytest.mark.parametrize("cell", ["> 10,000", "1,4", "10 000", "1,234.5", "10'000", "> 10,000 nM"])
+def test_commas_and_thousands_separators_are_refused_with_the_reason(cell):
+    with pytest.raises(SeparatorError, match="with a point, and without thousands separators"):
+        read(cell, "12.5", name="IC50 (nM)")
+
+
+@pytest.mark.parametrize("cell", ["2,4-dinitrophenol", "high", "1,", "5-6"])
+def test_words_are_no_numbers_with_separators(cell):
+    with pytest.raises(ValueError, match="must hold labels") as caught:
+        read(cell, "12.5")
+    assert not isinstance(caught.value, SeparatorError)
 
 
 @pytest.mark.parametrize(
     ("name", "cells", "unit", "message"),
     [
-        ("IC50", ("10 nM", "10 uM"), None, "the same unit. Received: 1 cells of nM, 1 cells of uM"),
+        ("IC50", ("10 nM", "10 uM"), None, "the same unit. Received: 1 cell of nM, 1 cell of uM"),
         ("IC50", ("10 nM", "10"), None, "the same unit"),
         ("IC50 (nM)", ("10 uM", "2 uM"), None, "the same in its cells, its name and `unit`"),
         ("IC50 (nM)", ("10", "2"), "uM", "the same in its cells, its name and `unit`"),
@@ -79,7 +100,6 @@ def test_a_bound_of_a_concentration():
             "must hold labels .* or numbers. Received: 'high', 'low'",
         ),
         ("result", ("", "-"), None, "must hold results. Received: none"),
-        ("result", ("1,5", "2"), None, "must hold labels"),
     ],
 )
 def test_wrong_columns_are_named(name, cells, unit, message):

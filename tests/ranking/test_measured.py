@@ -45,7 +45,8 @@ def test_contradictions_are_reported(tmp_path):
     values = dict(zip(found.smiles, found.values, strict=True))
     assert values == {"CCO": 1, "CCN": 0, "CCCO": 1, "CCCCN": 0, "CCCCO": 1}
     assert found.canonical == found.smiles
-    assert found.merged == 3 and found.contradicting == [2, 5] and found.missing == 1
+    assert found.merged == 3 and found.contradicting == [[2, 8, 9], [5, 10]]
+    assert found.missing == 1
     assert [(row.line, row.smiles) for row in found.unreadable] == [(11, "C1CC")]
     with pytest.raises(ValueError, match=r"each molecule must have one row.*\[2, 8, 9\]"):
         read_measured(path, duplicates="raise")
@@ -55,7 +56,31 @@ def test_values_of_one_molecule_are_averaged(tmp_path):
     rows = [("CCO", 5.0), ("CCN", 6.0), ("CCC", 7.0), ("CCS", 4.0), ("OCC", 6.0), ("CCF", "<3")]
     found = read_measured(write(tmp_path / "a.csv", "smiles,pIC50", rows))
     np.testing.assert_allclose(found.values, [5.5, 6, 7, 4, 3])
-    assert found.bounds == 1 and found.task_type == "regression" and found.merged == 1
+    assert found.bounds == [4] and found.task_type == "regression" and found.merged == 1
+    assert found.shown(4, "g") == "<3" and found.shown(0, ".2f") == "5.50"
+    assert found.scale == "pIC50"
+
+
+def test_bounds_keep_their_sign_in_the_scale_that_is_shown(tmp_path):
+    rows = [("CCO", ">10000"), ("CCN", 100), ("CCC", "~10"), ("CCS", "<1"), ("OCC", "100")]
+    rows += [("CCF", ">100"), ("FCC", "<100")]
+    found = read_measured(write(tmp_path / "a.csv", "smiles,IC50 (nM)", rows))
+    # Of CCO, 5 or less and 7: a mean of at most 6. Of CCF, 7 or less and 7 or more: about 7.
+    assert [found.shown(n, "g") for n in range(5)] == ["<6", "7", "~8", ">9", "~7"]
+    assert found.bounds == [0, 3] and found.scale == "-log10(mol/L)"
+
+
+def test_names_of_molecules_of_several_rows(tmp_path):
+    rows = [("A", *FOUR[0]), ("B", *FOUR[1]), ("C", *FOUR[2]), ("D", *FOUR[3]), ("A", "OCC", 1)]
+    found = read_measured(write(tmp_path / "a.csv", "lot,smiles,active", rows))
+    assert found.names == ["A", "B", "C", "D"]
+    assert read_measured(write(tmp_path / "a.csv", "smiles,active", FOUR)).names == [""] * 4
+
+
+@pytest.mark.parametrize("name", ["a.sdf", "a.mol", "a.SDF.gz", "a.xlsx", "a.smi"])
+def test_files_of_other_formats(name, tmp_path):
+    with pytest.raises(ValueError, match="must be a CSV file, gzipped or not. Received: .[a-z]+; "):
+        read_measured(tmp_path / name)
 
 
 @pytest.mark.parametrize(

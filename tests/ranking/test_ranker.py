@@ -1,5 +1,6 @@
 import csv
 import gzip
+import os
 
 import keras
 import numpy as np
@@ -43,8 +44,8 @@ def test_actives_come_first_and_every_row_is_there(files, encoder):
     ranking = rank(**files, encoder=encoder)
     rows = rows_of(files["output"])
     assert list(rows[0]) == [
-        *("name", "smiles", "value", "probability", "nearest", "similarity", "measured"),
-        *("warning", "rank"),
+        *("name", "smiles", "value", "probability", "nearest", "nearest_name", "similarity"),
+        *("measured", "warning", "rank"),
     ]
     assert sorted(row["name"] for row in rows) == sorted(name for name, _, _ in LIBRARY)
     assert ranking.candidates == len(LIBRARY) == len(rows)
@@ -56,8 +57,8 @@ def test_actives_come_first_and_every_row_is_there(files, encoder):
     assert sum(one.startswith("O") for one in top) >= 7
     # Those that cannot be read come last, with their lines.
     assert [row["warning"] for row in rows[-2:]] == [
-        "line 23 cannot be read by RDKit",
-        "line 24 is missing",
+        "line 23: 'C1CC' cannot be read by RDKit",
+        "line 24: the SMILES is missing",
     ]
     assert ranking.unreadable == 2 and [r.line for r in ranking.unreadable_rows] == [23, 24]
     assert [*ranking.columns, "rank"] == list(rows[0])
@@ -168,14 +169,14 @@ def test_gzipped_and_smi_libraries(files, encoder, tmp_path):
     rows = rows_of(files["output"])
     assert [row["probability"] for row in rows] == expected[:-1]
     assert [row["name"] for row in rows] == [name for name, _, _ in LIBRARY[:-1]]
-    assert rows[-1]["warning"] == "line 22 cannot be read by RDKit"
+    assert rows[-1]["warning"] == "line 22: 'C1CC' cannot be read by RDKit"
 
 
 def test_a_row_of_another_length_is_reported(files, encoder):
     with files["candidates"].open("a") as file:
         file.write("m99,CCO\n")
     ranking = rank(**files, encoder=encoder)
-    assert rows_of(files["output"])[-1]["warning"] == "line 25 has 2 cells instead of 3"
+    assert rows_of(files["output"])[-1]["warning"] == "line 25: the row has 2 cells instead of 3"
     assert ranking.unreadable == 3
 
 
@@ -239,14 +240,81 @@ def test_history_trains_a_copy_further(files, encoder, tmp_path):
     ranking = rank(**files, history=history, encoder=encoder)
     np.testing.assert_array_equal(encoder.embed(["CCO"]), before)
     assert len(rows_of(files["output"])) == len(LIBRARY)
-    used = {"assays": 2, "molecules": 48, "too_small": 1, "unreadable": 0}
-    assert ranking.history == used
-    assert "History: 2 assays of 48 molecules; 1 assays were too small" in " ".join(
-        dc.ranking.summary(ranking)
-    )
-    write(history, "assay,smiles,activity", rows)
+    used = {"assays": 2, "molecules": 48, "too_small": 1, "unreadable": 0, "unreadable_rows": []}
+    assert ranking.history == used | {"seconds": ranking.history["seconds"]}
+    # Two figures: with the history, and that of the same command without one.
+    alone = rank(**files, encoder=encoder)
+    assert ranking.without_history == alone.left_out and alone.without_history is None
+    # Training takes longer than 22 small molecules, and does not count as ranking.
+    assert ranking.seconds < ranking.history["seconds"]
+    words = " ".join(dc.ranking.summary(ranking))
+    assert f"without the history {alone.left_out.value:.2f}" in words
+    assert "History: 2 assays of 48 molecules, learned in" in words
+
+
+def test_a_history_is_checked_before_the_encoder_is_loaded(files, tmp_path, monkeypatch):
+    def fail():
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr(ranker, "load", fail)
+    rows = [("amines", s, int("N" in s)) for s in ALCOHOLS + AMINES]
+    history = write(tmp_path / "history.csv", "assay,smiles,activity", rows)
     with pytest.raises(ValueError, match="must have the columns assay, smiles and active"):
-        rank(**files, history=history, encoder=encoder)
+        rank(**files, history=history)
+    with pytest.raises(FileNotFoundError):
+        rank(**files, history=tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="must be a file"):
+        rank(**files, history=tmp_path)
+
+
+def test_progress_of_the_history_and_of_the_candidates(files, encoder, tmp_path, capsys):
+    rows = [("amines", s, int("N" in s)) for s in ALCOHOLS + AMINES]
+    history = write(tmp_path / "history.csv", "assay,smiles,active", rows)
+    rank(**files, history=history, encoder=encoder, verbose=1)
+    shown = capsys.readouterr().out
+    assert "300/300" in shown and shown.index("300/300") < shown.index("/candidate")
+    assert shown.endswith("\n")
+    rank(**files, history=history, encoder=encoder, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_base_rate_is_for_labels(files, encoder):
+    rows = [(s, 5 + n / 4) for n, (s, _) in enumerate(SUPPORT)]
+    write(files["support"], "smiles,pIC50", rows)
+    with pytest.raises(ValueError, match="unless labels were measured.*with values in 'pIC50'"):
+        rank(**files, encoder=encoder, base_rate=0.1)
+
+
+def test_a_ranked_file_is_ranked_again(files, encoder, tmp_path):
+    rank(**files, encoder=encoder)
+    again = tmp_path / "again.csv"
+    rank(**files | {"candidates": files["output"], "output": again}, encoder=encoder)
+    third = tmp_path / "third.csv"
+    rank(**files | {"candidates": again, "output": third}, encoder=encoder)
+    with third.open(newline="") as file:
+        names, *rows = csv.reader(file)
+    assert len(set(names)) == len(names)
+    assert names[-1] == "predicted_predicted_rank" and {"rank", "predicted_rank"} < set(names)
+    places = [names.index(name) for name in ("rank", "predicted_rank", names[-1])]
+    assert all(len({row[place] for place in places}) == 1 for row in rows)
+
+
+def test_stereoisomers_are_told_of_and_bounds_keep_their_sign(files, encoder):
+    rows = [("A1", "C[C@H](N)CO", "> 10000 nM"), ("A2", "CCN", "10 nM")]
+    rows += [("A3", "CCO", "1000 nM"), ("A4", "CCCO", "100 nM")]
+    write(files["support"], "code,smiles,IC50", rows)
+    library = ["C[C@@H](N)CO", "OCC([NH3+])C", "C[C@H](N)CO", "CCCCO"]
+    write(files["candidates"], "smiles", [(s,) for s in library])
+    rank(**files, encoder=encoder, order="library")
+    same = "not told apart from the nearest compound: a stereoisomer, for instance"
+    found = [(r["nearest_name"], r["measured"], r["warning"]) for r in rows_of(files["output"])]
+    assert found == [("A1", "", same), ("A1", "", same), ("A1", "<5", ""), ("A4", "", "")]
+
+
+def test_a_pipe_is_refused(files, encoder, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="must be a file, since it is read more than once"):
+        rank(**files | {"candidates": tmp_path / "pipe"}, encoder=encoder)
 
 
 def test_it_is_a_function_of_the_package():

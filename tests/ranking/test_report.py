@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -5,6 +6,7 @@ from molecules_small import ACIDS, ALCOHOLS, AMINES, write
 
 pytest.importorskip("rdkit")
 
+import deepchem_meta as dc
 from deepchem_meta.pretrained import AssayEncoder
 from deepchem_meta.pretrained.encoder import make_net
 from deepchem_meta.ranking import rank
@@ -18,10 +20,11 @@ class Checked(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.text, self.pictures = [], [], 0
+        self.open, self.text, self.pictures, self.labels = [], [], 0, 0
 
     def handle_starttag(self, tag, attrs):
         self.pictures += tag == "svg"
+        self.labels += tag == "svg" and bool(dict(attrs).get("aria-label"))
         if tag not in VOID:
             self.open.append(tag)
 
@@ -45,10 +48,13 @@ def test_the_page_says_what_to_expect_first(values, tmp_path):
     kind = "regression" if values else "classification"
     about = {"held_out": {kind: {"16": {**half, **measure, "enrichment": curve}}}}
     encoder = AssayEncoder(MorganCounts(), [make_net(2048, (8,), 0.0)], about)
-    known = [(s, 6.5 + n / 10 if values else 1) for n, s in enumerate(ALCOHOLS[:6])]
-    known += [(s, 5 + n / 10 if values else 0) for n, s in enumerate(AMINES[:6])]
-    known += [("C1CC", 1)]
-    support = write(tmp_path / "ten.csv", "smiles,pIC50" if values else "smiles,active", known)
+    known = [("> 6.5" if values else 1, s) for s in ALCOHOLS[:1]]
+    known += [(6.5 + n / 10 if values else 1, s) for n, s in enumerate(ALCOHOLS[1:6], 1)]
+    known += [(5 + n / 10 if values else 0, s) for n, s in enumerate(AMINES[:6])]
+    known += [(1, "C1CC")]
+    column = "pIC50" if values else "active"
+    rows = [(f"known{n}", *row) for n, row in enumerate(known)]
+    support = write(tmp_path / "ten.csv", f"code,{column},smiles", rows)
     library = [(f"<b>{n}</b>", s) for n, s in enumerate(ACIDS + ALCOHOLS[5:] + ["C1CC"])]
     candidates = write(tmp_path / "library.csv", "name,smiles", library)
     path = tmp_path / "page.html"
@@ -58,9 +64,11 @@ def test_the_page_says_what_to_expect_first(values, tmp_path):
     page.feed(text)
     assert page.open == [] and ranking.report == path
     words = " ".join(page.text)
-    assert "with 16 measured compounds: ROC-AUC 0.70 (half of the assays: 0.61 to 0.79)" in words
+    tried = "with 16 measured compounds, the nearest number that was tried"
+    assert f"{tried}: ROC-AUC 0.70 (half of the assays: 0.61 to 0.79)" in words
     assert ("correlation of ranks 0.35" in words) == values
     assert words.index("What to expect") < words.index("The best 24 of 28 candidates")
+    assert page.labels == page.pictures
     assert page.pictures == 24 + 12 + 1  # candidates, measured compounds and the curve
     assert "<b>0</b>" not in text and "&lt;b&gt;" in text
     assert "Rows that could not be read" in words and "http://" not in text.replace(
@@ -68,3 +76,19 @@ def test_the_page_says_what_to_expect_first(values, tmp_path):
     ).replace("http://www.rdkit.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons", ""
     )
+    # The page explains its numbers.
+    for part in (
+        "testing the best 10% of the candidates found 10 to 18% of the actives",
+        f"{ranking.dissimilar} candidates resemble none",
+        "The similarity is Tanimoto's",
+        "Below 0.25 a card has a warning",
+        "Other chemistry",
+        "Activity cliffs",
+        "Another readout",
+        f"Written by deepchem_meta {dc.__version__}.",
+    ):
+        assert part in words
+    assert words.index("What to expect") < words.index("candidates resemble none")
+    assert ("Another share of actives" in words) != values
+    assert ("in the scale of pIC50" in words) == ("90%: " in words) == (">6.50" in words) == values
+    assert "known0" in words and re.search(r"similarity \d\.\d\d to known\d", words)
