@@ -22,6 +22,7 @@ from deepchem_meta.metalearning._kernels import (
 )
 from deepchem_meta.metalearning._positive_number import PositiveNumber
 from deepchem_meta.metalearning.adapted import Adapted
+from deepchem_meta.metalearning.adapted_task import AdaptedTask
 from deepchem_meta.metalearning.embedding_algorithm import EmbeddingAlgorithm
 from deepchem_meta.models.optimizers import Adam
 
@@ -193,6 +194,24 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         values = {name: check_positive(name, value) for name, value in values.items()}
         for name, value in values.items():
             known[name].assign(value)
+
+    def hyperparameters_of(self, adapted: AdaptedTask) -> dict[str, float]:
+        """Return the noise, amplitudes and length scale of a task, after `kernel_steps`.
+
+        Parameters
+        ----------
+        adapted : AdaptedTask
+            What `adapt` has given.
+
+        Returns
+        -------
+        dict of str to float
+            By the names of `hyperparameters`, of which they can be a part.
+        """
+        process = Posterior(*adapted.head[: len(Posterior._fields)])  # before what is about classes
+        values = np.exp(process.logs)
+        numbers = zip([self._noise, *self._amplitudes, self._length_scale], values, strict=True)
+        return {number.name: float(value) for number, value in numbers if number.variables}
 
     @property
     def noise(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from deepchem_meta.evaluation import spearman
 from deepchem_meta.evaluation._tanimoto import tanimoto
+from deepchem_meta.metalearning import GaussianProcessHead
 from deepchem_meta.pretrained import AssayEncoder
 from deepchem_meta.ranking.measured import Measured
 from deepchem_meta.tasks import MoleculeFeatures, MorganCounts, SideBySide
@@ -135,7 +136,7 @@ class AssayPredictor:
         random, and the share that is ranked rightly is the ROC-AUC. (Where one compound alone is
         left out, the other class becomes more frequent, and even a good model looks bad.) For
         values, each compound is left out, up to 200 at random, and the measure is the correlation
-        of ranks.
+        of ranks. The kernel's few numbers are those that were adapted to all measured compounds.
 
         Parameters
         ----------
@@ -148,22 +149,30 @@ class AssayPredictor:
         curve. Computational Statistics & Data Analysis 55(4), 1828-1844.
         """
         rng = np.random.default_rng(seed)
+        process = self._with_its_kernel()
         if self.measured.task_type == "classification":
             active, inactive = (np.flatnonzero(self.measured.values == k) for k in (1, 0))
             pairs = [(a, b) for a in active for b in inactive]
             chosen = rng.permutation(len(pairs))[:_LEFT_OUT]
             right = []
             for place in chosen:
-                a, b = self._without(pairs[place])
+                a, b = self._without(process, pairs[place])
                 right.append(float(a > b) + 0.5 * float(a == b))
             return LeftOut("roc_auc", float(np.mean(right)), len(chosen))
         chosen = rng.permutation(len(self.measured))[:_LEFT_OUT]
-        predicted = [self._without((place,))[0] for place in chosen]
+        predicted = [self._without(process, (place,))[0] for place in chosen]
         known = self.measured.values[chosen]
         return LeftOut("spearman", spearman(known, np.array(predicted)), len(chosen))
 
-    def _without(self, places: tuple[int, ...]) -> np.ndarray:
+    def _with_its_kernel(self) -> GaussianProcessHead:
+        """Return a process whose kernel is that adapted to all measured compounds."""
+        process = self.encoder.process(self.measured.task_type, kernel_steps=0)
+        own = self._process.hyperparameters_of(self._adapted)
+        process.hyperparameters = self._process.hyperparameters | own
+        return process
+
+    def _without(self, process: GaussianProcessHead, places: tuple[int, ...]) -> np.ndarray:
         """Return the scores of measured compounds, predicted from the others."""
         rest = np.setdiff1d(np.arange(len(self.measured)), places)
-        adapted = self._process.adapt((self._x[rest], self._targets[rest]))
+        adapted = process.adapt((self._x[rest], self._targets[rest]))
         return self._scores(adapted, self._x[list(places)])[0]

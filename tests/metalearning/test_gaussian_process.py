@@ -163,6 +163,19 @@ def test_kernel_steps_climb_scikit_learns_marginal_likelihood():
     assert likelihood(logs.numpy()) > likelihood(found.numpy()) > likelihood(start)
 
 
+def test_a_task_can_be_predicted_again_with_its_kernel():
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-2, 2, (12, 1)).astype("float32"), rng.normal(size=(12, 1))
+    head = GaussianProcessHead(keras_learner(), kernel=["rbf", "linear"], kernel_steps=20, **PLAIN)
+    adapted = head.adapt((x, y.astype("float32")))
+    found = head.hyperparameters_of(adapted)
+    assert set(found) == set(head.hyperparameters) and found != head.hyperparameters
+    again = GaussianProcessHead(keras_learner(), kernel=["rbf", "linear"], **PLAIN)
+    again.hyperparameters = found
+    other = again.adapt((x, y.astype("float32")))
+    np.testing.assert_allclose(adapted.predict(x), other.predict(x), rtol=1e-4, atol=1e-5)
+
+
 def test_meta_gradient_goes_through_the_kernel_steps():
     learner = Sine(hidden=SIZE, dtype="float64")
     head = GaussianProcessHead(learner, kernel=["rbf", "linear"], kernel_steps=2, **PLAIN)
