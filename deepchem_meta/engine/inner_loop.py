@@ -81,17 +81,20 @@ class InnerLoop:
         steps : int
             The number of steps; with 0 the values come back as they are.
         """
-        state = self._start(values)
-        if steps > _MOST_UNROLLED:
-            return tf.while_loop(
-                lambda step, *_: step < steps,
-                lambda *state: self._step(loss, *state),
-                state,
-                maximum_iterations=steps,
-            )[1]
-        for _ in range(steps):
-            state = self._step(loss, *state)
-        return state[1]
+        return self.after(loss, values, [steps])[0]
+
+    def after(
+        self, loss: Loss, values: Sequence[tf.Tensor], counts: Sequence[int]
+    ) -> list[list[tf.Tensor]]:
+        """Return the values after each of several numbers of steps, which share one path.
+
+        Parameters are those of `run`, with a list of numbers of steps.
+        """
+        state, reached, found = self._start(values), 0, {}
+        for count in sorted(set(counts)):
+            state, reached = self._advance(loss, state, count - reached, count), count
+            found[count] = state[1]
+        return [found[count] for count in counts]
 
     def path(self, loss: Loss, values: Sequence[tf.Tensor], steps: int) -> list[list[tf.Tensor]]:
         """Return the values before the first step and after each, which are unrolled.
@@ -104,6 +107,19 @@ class InnerLoop:
             state = self._step(loss, *state)
             path.append(state[1])
         return path
+
+    def _advance(self, loss, state, steps, end):
+        """Return the number, values and slots after so many steps, at step number `end`."""
+        if steps > _MOST_UNROLLED:
+            return tf.while_loop(
+                lambda step, *_: step < end,
+                lambda *state: self._step(loss, *state),
+                state,
+                maximum_iterations=steps,
+            )
+        for _ in range(steps):
+            state = self._step(loss, *state)
+        return state
 
     def _start(self, values):
         """Return the number of the first step, the values and the optimizer's slots before it."""

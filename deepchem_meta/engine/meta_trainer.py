@@ -27,7 +27,7 @@ from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
-from deepchem_meta.engine.sum_over_tasks import Plan, task_keys
+from deepchem_meta.engine.sum_over_tasks import Plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.engine.writes import check_graph
 
@@ -206,7 +206,7 @@ class MetaTrainer:
             *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64)
         )
         given = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
-        keys = iter(task_keys(self._seed, self._optimizer.step, first.tasks))
+        keys = self._task_keys(first.tasks)
         rows: list[dict[str, tf.Tensor]] = []
 
         def measure(support, query):
@@ -293,7 +293,7 @@ class MetaTrainer:
         layout, tasks, capacity = step.shape
         scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
         scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
-        keys = iter(task_keys(self._seed, self._optimizer.step, tasks))
+        keys = self._task_keys(tasks)
         sums = None
 
         def add(support, query):
@@ -310,6 +310,11 @@ class MetaTrainer:
         found = step(episodes.pack(layout, capacity), 1, numbers, apply=False)
         values = [found.logs[0, 0], *found.gradients, *found.state]
         return agree(values, reference, self._dtypes(layout, numbers))
+
+    def _task_keys(self, tasks: int) -> Iterator[tf.Tensor]:
+        """Yield what `task_keys` gives for the next meta-step, without its ten eager operations."""
+        seed, step = int(self._seed.numpy()), self.step
+        return (tf.constant([seed, step, task], tf.int64) for task in range(tasks))
 
     def _dtypes(self, layout: Layout, numbers: dict[str, float]) -> set[tf.DType]:
         """Return the floating dtypes in which a task's gradient is computed."""

@@ -16,6 +16,7 @@ from deepchem_meta.engine.learner_model import LearnerModel, as_variable
 from deepchem_meta.engine.task_batch import TaskBatch
 from deepchem_meta.metalearning._rates import check_rate, learned_rate
 from deepchem_meta.metalearning._variables import choose_variables
+from deepchem_meta.metalearning.adapted import Adapted
 from deepchem_meta.metalearning.algorithm import MetaAlgorithm
 from deepchem_meta.models.optimizers import Adam
 
@@ -211,6 +212,25 @@ class MAML(MetaAlgorithm):
         Parameters and result are those of `MetaAlgorithm.adapt_task`.
         """
         return self.inner_loop(numbers).run(self.inner_loss(params, support), params, steps)
+
+    def adapt_after(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        counts: Sequence[int],
+    ) -> list[Adapted]:
+        """Return the model after each of several numbers of steps, which share one path.
+
+        Parameters and result are those of `MetaAlgorithm.adapt_after`.
+        """
+        kind = type(self)
+        own = kind.adapt_task, kind.adapt_and_settle
+        if own != (MAML.adapt_task, MAML.adapt_and_settle):  # there may be more than the inner loop
+            return super().adapt_after(params, support, numbers, counts)
+        loss = self.inner_loss(params, support)
+        found = self.inner_loop(numbers).after(loss, params, counts)
+        return [Adapted(self.model.settle(values, support.arrays)) for values in found]
 
     def inner_loop(self, numbers: dict[str, tf.Tensor], more: int = 0) -> InnerLoop:
         """Return the steps of adaptation, whose `run` takes them on a loss.

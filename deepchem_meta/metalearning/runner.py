@@ -276,8 +276,7 @@ class TaskRunner:
         support, query = self._batches(support, query, key, training=False)
         params = algorithm.start_values()
         rows = []
-        for count in steps:
-            adapted = algorithm.adapt_and_settle(params, support, numbers, count)
+        for adapted in algorithm.adapt_after(params, support, numbers, steps):
             loss, outputs = algorithm.predict_task(adapted, query.arrays)
             values = {"loss": loss, **self._model.metrics(query.arrays, outputs)}
             values = {name: tf.cast(value, tf.float64) for name, value in values.items()}

@@ -151,6 +151,19 @@ class TaskAlgorithm:
         params, extra = Adapted.of(self.adapt_task(params, support, numbers, steps), count)
         return Adapted(self.model.settle(params, support.arrays), extra)
 
+    def adapt_after(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        counts: Sequence[int],
+    ) -> list[Adapted]:
+        """Return what `adapt_and_settle` gives after each of several numbers of steps.
+
+        By default each begins anew. An algorithm whose steps can share one path computes less.
+        """
+        return [self.adapt_and_settle(params, support, numbers, count) for count in counts]
+
     def query_loss(self, adapted: Adapted, query: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the loss on a task's query batch, a scalar, and the values with their state.
 

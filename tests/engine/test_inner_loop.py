@@ -127,6 +127,24 @@ def test_rules_against_numpy(optimizer, oracle, clipnorm, steps):
     )
 
 
+@pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
+@pytest.mark.parametrize("counts", [(0,), (4, 0, 1, 4), (3, 30, 32), (15, 2)])
+def test_several_numbers_of_steps_on_one_path(optimizer, oracle, counts):
+    v = tf.Variable([2.0, -1.0], dtype=tf.float64)
+    seen = []
+
+    def loss(values, step):
+        seen.append(step)
+        return quadratic(values, step)
+
+    loop = InnerLoop([v], [True], lambda step, index: tf.constant(0.1, tf.float64), optimizer)
+    found = tf.function(lambda: loop.after(loss, [tf.convert_to_tensor(v)], counts))()
+    for count, (value,) in zip(counts, found, strict=True):
+        expected = unrolled(oracle, [2.0, -1.0], count, 0.1)
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+    assert len(seen) <= 10  # each step is traced once, and those of a loop are one
+
+
 @pytest.mark.parametrize("steps", [2, 15])
 @pytest.mark.parametrize(("optimizer", "oracle"), OPTIMIZERS)
 @pytest.mark.parametrize("recompute", [False, True])

@@ -184,7 +184,7 @@ def test_evaluate_is_adapt_and_predict(name):
 
     learner = make_learner(name)
     algorithm = make(name, learner)
-    found = algorithm.evaluate(Source(), n_tasks=2, optimization_steps=(0, 3))
+    found = algorithm.evaluate(Source(), n_tasks=2, optimization_steps=(3, 0, 1, 14))
     support, query = Source().sample(2, None)
     for task in range(2):
         for column, steps in enumerate(found.optimization_steps):
