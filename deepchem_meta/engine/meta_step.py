@@ -86,9 +86,9 @@ class TaskFunctions(NamedTuple):
     Attributes
     ----------
     gradient : callable
-        ``(support, query, numbers, key, scale) -> (loss, gradients, state)``: the query loss after
-        adaptation, the gradient of `scale` times it by each meta-learned variable, and the values
-        at which the task leaves the model's state.
+        ``(support, query, numbers, key, scale, phase) -> (loss, gradients, state)``: the query loss
+        after adaptation, the gradient of `scale` times it by each meta-learned variable, and the
+        values at which the task leaves the model's state.
     measure : callable
         ``(support, query, numbers, key) -> values``: what is measured now and then, a dict of
         float64 scalars.
@@ -101,6 +101,9 @@ class TaskFunctions(NamedTuple):
         have the task as first axis, except for ``numbers`` and ``scale``.
     autograph : bool, default False
         Whether `if` and `for` on tensors must work in them.
+    phases : tuple of int, default ()
+        The meta-steps, in order, at which a new phase of training begins. `gradient` is traced for
+        each phase: 0 before the first of them, then 1, and so on.
 
     Notes
     -----
@@ -113,6 +116,7 @@ class TaskFunctions(NamedTuple):
     explain: Callable[[Sequence, Sequence], None] = lambda support, query: None
     together: Callable | None = None
     autograph: bool = False
+    phases: tuple[int, ...] = ()
 
 
 class TaskSums(NamedTuple):

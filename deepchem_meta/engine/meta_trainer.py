@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import logging
@@ -103,13 +104,13 @@ class MetaTrainer:
         self._gradient = tf.function(functions.gradient, autograph=functions.autograph)
         self._measure = tf.function(functions.measure, autograph=functions.autograph)
         self._together = functions.together
-        self._sums = TaskSums(self._dense_gradient, self._together and self._dense_sums)
+        self._phases = functions.phases
         self._explain = functions.explain
         self._nbytes = sum(v.shape.num_elements() * v.dtype.size for v in self._variables)
         self._exact: list[Layout] = []
         self._relaxed: Layout | None = None
-        self._steps: dict[CallShape, MetaStep] = {}
-        self._plans: dict[tuple[Layout, int], Plan] = {}
+        self._steps: dict[tuple[CallShape, int], MetaStep] = {}
+        self._plans: dict[tuple[Layout, int, int], Plan] = {}
         #: How long a meta-step took in the last call.
         self.seconds_a_step: float = _SECONDS_A_CALL
 
@@ -190,7 +191,8 @@ class MetaTrainer:
 
     def is_ready(self, episodes: Episodes, capacity: int) -> bool:
         """Say whether a function for meta-steps such as these is compiled."""
-        return CallShape(episodes.layouts()[0], episodes.tasks, capacity) in self._steps
+        shape = CallShape(episodes.layouts()[0], episodes.tasks, capacity)
+        return (shape, self._phase) in self._steps
 
     def measure(
         self, episodes: Episodes, numbers: dict[str, float], capacity: int
@@ -217,11 +219,24 @@ class MetaTrainer:
 
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
-        start = 0
+        first, start = self.step, 0
         for layout, steps in itertools.groupby(episodes.layouts(), key=self._layout_for):
             stop = start + len(list(steps))
-            yield layout if layout else self._relaxed, start, stop
+            inside = [phase - first for phase in self._phases if start < phase - first < stop]
+            for begin, end in itertools.pairwise([start, *inside, stop]):
+                yield layout if layout else self._relaxed, begin, end
             start = stop
+
+    @property
+    def _phase(self) -> int:
+        """The phase of training that the next meta-step is in."""
+        return bisect.bisect_right(self._phases, self.step) if self._phases else 0
+
+    @property
+    def _sums(self) -> TaskSums:
+        """What is summed over tasks in the phase of the next meta-step."""
+        one = functools.partial(self._dense_gradient, phase=self._phase)
+        return TaskSums(one, self._together and self._dense_sums)
 
     def _layout_for(self, layout: Layout) -> Layout | None:
         """Return the layout to run a meta-step in, or None for the one that all shapes fit."""
@@ -239,14 +254,16 @@ class MetaTrainer:
     ) -> MetaStep:
         """Return the function for a layout; its plan is chosen and tried out on first use."""
         shape = CallShape(layout, episodes.tasks, capacity)
-        if shape not in self._steps:
-            self._steps[shape] = self._prepare(shape, episodes, numbers)
-        self.plan = self._steps[shape].plan
-        return self._steps[shape]
+        key = shape, self._phase
+        if key not in self._steps:
+            self._steps[key] = self._prepare(shape, episodes, numbers)
+        self.plan = self._steps[key].plan
+        return self._steps[key]
 
     def _prepare(self, shape: CallShape, episodes: Episodes, numbers: dict[str, float]) -> MetaStep:
         layout, tasks, _ = shape
-        plan = self._plans.get((layout, tasks))
+        known = layout, tasks, self._phase
+        plan = self._plans.get(known)
         if plan is not None:
             return self._build(plan, shape, numbers)
         check_graph(self._trace(layout, numbers), self._variables)
@@ -284,7 +301,7 @@ class MetaTrainer:
             else:
                 if not agreed:
                     step, plan = None, plain._replace(reason=f"{plan} gave other numbers")
-        self._plans[layout, tasks] = plan
+        self._plans[known] = plan
         _logger.debug("Meta-steps of %d tasks run as %s", tasks, plan)
         return step or self._build(plan, shape, numbers)
 
@@ -294,12 +311,12 @@ class MetaTrainer:
         scale = tf.cast(self._optimizer.loss_scale(), tf.float64)
         scalars = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
         keys = self._task_keys(tasks)
-        sums = None
+        one_task, sums = self._sums.one, None
 
         def add(support, query):
             nonlocal sums
             arrays = layout.tensors(support, query)
-            one = tf.nest.flatten(self._sums.one(*arrays, scalars, next(keys), scale))
+            one = tf.nest.flatten(one_task(*arrays, scalars, next(keys), scale))
             sums = one if sums is None else [a + b for a, b in zip(sums, one, strict=True)]
 
         episodes.each(add)
@@ -338,11 +355,13 @@ class MetaTrainer:
     def _trace(
         self, layout: Layout, numbers: dict[str, float]
     ) -> tf.types.experimental.ConcreteFunction:
-        """Return the graph of one task's gradient, traced once for each layout."""
+        """Return the graph of one task's gradient, traced once for each layout and phase."""
         scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
         key, scale = tf.TensorSpec((3,), tf.int64), tf.TensorSpec((), tf.float64)
         try:
-            return self._gradient.get_concrete_function(*layout.specs(), scalars, key, scale)
+            return self._gradient.get_concrete_function(
+                *layout.specs(), scalars, key, scale, self._phase
+            )
         except Exception as error:  # autograph wraps the LookupError in one of its own
             operation = re.search(r"gradient registry has no entry for: (\w+)", str(error))
             if operation is None:
@@ -384,9 +403,9 @@ class MetaTrainer:
             for v, gradient, dtype in zip(self._variables, gradients, dtypes, strict=True)
         ]
 
-    def _dense_gradient(self, support, query, numbers, key, scale):
+    def _dense_gradient(self, support, query, numbers, key, scale, phase):
         """Return what `TaskFunctions.gradient` does in the dtypes in which it is summed."""
-        loss, gradients, values = self._gradient(support, query, numbers, key, scale)
+        loss, gradients, values = self._gradient(support, query, numbers, key, scale, phase)
         changed = [(v, a) for v, a in zip(self._state, values, strict=True) if a is not None]
         state = ModelState([v for v, _ in changed]).summands([a for _, a in changed])
         return tf.cast(loss, tf.float64), self._dense(gradients), state

@@ -27,6 +27,8 @@ class TaskBatch:
         The seed, the number of the meta-step and that of the task in it.
     training : bool
         Whether a meta-step learns from it, in contrast to `evaluate` and `adapt`.
+    phase : int, default 0
+        The phase of training; see `TaskAlgorithm.phases`.
 
     Attributes
     ----------
@@ -34,6 +36,8 @@ class TaskBatch:
         As given.
     meta_step : int64 scalar
         The number of the meta-step, from 0 on.
+    phase : int
+        As given.
     """
 
     def __init__(
@@ -43,9 +47,11 @@ class TaskBatch:
         role: str,
         key: tf.Tensor,
         training: bool,
+        phase: int = 0,
     ):
         self.arrays = tuple(arrays)
         self.meta_step = key[1]
+        self.phase = phase
         self._model = model
         self._role = role
         self._key = key

@@ -57,8 +57,7 @@ class MAMLPlusPlus(MAML):
         The losses after earlier steps count too, less and less until the first tenth of
         `total_steps` is over.
     derivative_annealing : bool, default True
-        Leave second derivatives out in the first third of `total_steps`. It spares no time, since
-        one compiled function serves both; and they have to be finite there too.
+        Leave second derivatives out in the first third of `total_steps`.
     step_batch_norm : bool, default True
         BatchNormalization has moving averages, and learned scales and offsets, for each step. They
         do not adapt. For models of a `KerasLearner`.
@@ -168,6 +167,25 @@ class MAMLPlusPlus(MAML):
         return self._total_steps
 
     @property
+    def phases(self) -> tuple[int, ...]:
+        """The meta-steps from which on second derivatives count, or the last loss alone."""
+        return tuple(sorted({self._first_of_second_order, self._first_of_last_loss} - {0}))
+
+    @property
+    def _first_of_second_order(self) -> int:
+        annealed = self._derivative_annealing and not self.first_order
+        return -(-self._total_steps // 3) if annealed else 0
+
+    @property
+    def _first_of_last_loss(self) -> int:
+        several = self._multi_step_loss and self.optimization_steps > 1
+        return -(-self._total_steps // 10) if several else 0
+
+    def _begin(self, phase: int) -> int:
+        """Return the meta-step at which a phase begins."""
+        return (0, *self.phases)[phase]
+
+    @property
     def steps_are_alike(self) -> bool:
         """Whether steps are alike: not where each has rates or normalisation of its own."""
         parts = self.rates or self._norm.places
@@ -219,7 +237,7 @@ class MAMLPlusPlus(MAML):
         steps = self.optimization_steps
         *path, last = self._path(params, support, numbers, steps)
         loss, last = self._query_loss(last, support, query, steps)
-        if not (self._multi_step_loss and steps > 1):
+        if self._begin(query.phase) >= self._first_of_last_loss:
             return TaskObjective(loss, loss, last)
         earlier = [
             self._query_loss(values, support, query, step)[0]
@@ -241,9 +259,7 @@ class MAMLPlusPlus(MAML):
 
     def _path(self, params, support, numbers, steps):
         """Return the values, and after them the statistics of each step, along the inner loop."""
-        first_order = self.first_order
-        if self._derivative_annealing and not first_order:
-            first_order = 3 * support.meta_step < self.total_steps
+        early = self._begin(support.phase) < self._first_of_second_order
 
         def loss(values, step):
             placed = self._norm.place(values, step)
@@ -254,7 +270,7 @@ class MAMLPlusPlus(MAML):
         loop = dataclasses.replace(
             self.inner_loop(numbers, len(statistics)),
             adapts=[*self._norm.without(self.roles.adapts), *[False] * len(statistics)],
-            first_order=first_order,
+            first_order=self.first_order or early,
         )
         return loop.path(loss, [*params, *statistics], steps)
 

@@ -71,6 +71,7 @@ class TaskRunner:
                     self.explain,
                     algorithm.tasks_gradient if algorithm.learns_together else None,
                     autograph=self._autograph,
+                    phases=algorithm.phases,
                 ),
                 algorithm.roles.meta_variables,
                 self._optimizer,
@@ -245,9 +246,9 @@ class TaskRunner:
         params = self._algorithm.start_values()
         return self._algorithm.adapt_and_settle(params, support, numbers, steps)
 
-    def _task_gradient(self, support, query, numbers, key, scale):
+    def _task_gradient(self, support, query, numbers, key, scale, phase):
         """Return what `TaskFunctions.gradient` asks for."""
-        batches = self._batches(support, query, key, training=True)
+        batches = self._batches(support, query, key, training=True, phase=phase)
         return self._algorithm.task_gradient(*batches, numbers, scale)
 
     def _measure_task(self, support, query, numbers, key):
@@ -295,12 +296,12 @@ class TaskRunner:
             check_adapted(params, adapted, algorithm.roles, steps)
         return algorithm.query_loss(adapted, support)[0]
 
-    def _batch(self, arrays, role, key, training):
-        return TaskBatch(self._model, arrays, role, key, training)
+    def _batch(self, arrays, role, key, training, phase=0):
+        return TaskBatch(self._model, arrays, role, key, training, phase)
 
-    def _batches(self, support, query, key, training):
+    def _batches(self, support, query, key, training, phase=0):
         pairs = (support, "support"), (query, "query")
-        return [self._batch(arrays, role, key, training) for arrays, role in pairs]
+        return [self._batch(arrays, role, key, training, phase) for arrays, role in pairs]
 
     def _scalars(self) -> dict[str, tf.Tensor]:
         numbers = self._algorithm.task_numbers()

@@ -91,6 +91,15 @@ class TaskAlgorithm:
         self.optimization_steps = optimization_steps
 
     @property
+    def phases(self) -> tuple[int, ...]:
+        """The meta-steps at which a new phase of training begins, in order; by default none.
+
+        What happens in a task may differ from phase to phase: `TaskBatch.phase` is the number of
+        the present one, from 0 on. Each phase is traced for itself.
+        """
+        return ()
+
+    @property
     def optimization_steps(self) -> int:
         """Steps of adaptation to each task in `fit`. An int of at least 0."""
         return self._optimization_steps

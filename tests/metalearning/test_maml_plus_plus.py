@@ -110,6 +110,20 @@ def normed(batch_norm="running"):
     return KerasLearner(model, "mse", SinusoidTasks(shots=4, queries=3), batch_norm=batch_norm)
 
 
+def test_a_call_that_goes_through_all_phases():
+    """Twelve meta-steps with the losses of all steps until the second, of first order until the
+    fourth."""
+    ends = []
+    for steps_per_execution in (1, 12):
+        learner = Sine(dtype="float64")
+        parts = {"multi_step_loss": True, "derivative_annealing": True, "total_steps": 12}
+        algorithm = make(learner, optimizer=keras.optimizers.SGD(0.01), seed=0, **parts)
+        algorithm.fit(12, steps_per_execution=steps_per_execution)
+        assert algorithm.phases == (2, 4)
+        ends.append(np.concatenate([np.ravel(v) for v in learner.variables]))
+    np.testing.assert_array_equal(*ends)
+
+
 def test_statistics_of_each_step():
     """One meta-step moves the first step's averages by the support set, the last also by query."""
     learner = normed()
