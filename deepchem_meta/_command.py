@@ -18,11 +18,12 @@ Rank a library of candidates by the compounds of an assay that have been measure
   deepchem-meta rank --support ten.csv --candidates library.csv -o ranked.csv
 
 ten.csv has a column of SMILES and one of results: labels (1 and 0, active and inactive, yes and
-no), values such as pIC50, or concentrations with their unit, in the cells ("12 nM") or in the
-column's name ("IC50 (nM)"). "<10" and ">10" are taken for 10, and counted. Numbers have a point and
-no thousands separators. library.csv has a column of SMILES. The columns are found by their names
-and contents, or named by the options below. CSV files are read, library.smi too, and both gzipped
-(.gz); .sdf, .mol and .xlsx are not.
+no), values such as pIC50 or % inhibition, or concentrations with their unit, in the cells
+("12 nM"), in the column's name ("IC50 (nM)") or in a column of units. "<10" and ">10" are taken for
+10, and counted. Numbers have a point and no thousands separators. library.csv has a column of
+SMILES. The columns are found by their names and contents, or named by the options below. Where it
+is in doubt whether more is better, nothing is ranked. CSV files are read, library.smi too, and both
+gzipped (.gz); .sdf, .mol and .xlsx are not. Molecules of more than 150 atoms count as unreadable.
 
 The output has the candidates' columns and: probability (of being active), or value, lower and upper
 (90% of measurements are expected between these); nearest, the most similar measured compound,
@@ -57,7 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         sys.stderr.write(f"deepchem-meta: error: {text}\n")
         return 2
-    sys.stdout.write("\n".join(ranking.summary(done)) + "\n")
+    return _print("\n".join(ranking.summary(done)) + "\n")
+
+
+def _print(text: str) -> int:
+    """Print a summary, and return the exit status: 2 if nothing takes it, which is said."""
+    if sys.stdout is None:  # as Python has it where it is closed
+        return 0
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(
+            "deepchem-meta: error: the files were written, but the summary could not be printed: "
+            f"{error}\n"
+        )
+        # What waits to be printed would raise once more when Python ends.
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 2
     return 0
 
 

@@ -62,3 +62,24 @@ def test_wrong_options_exit_with_status_2(capsys):
         main(["rank", "--support", "ten.csv"])
     assert caught.value.code == 2
     assert "--candidates" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["full", "closed pipe", "ASCII"])
+def test_a_summary_that_cannot_be_printed(where, folder):
+    pytest.importorskip("rdkit")
+    rows = [(s, 5 + n / 10) for n, (s, _) in enumerate(SUPPORT)]
+    write(folder / "ten.csv", "smiles,pIC50", rows)
+    command = [sys.executable, "-m", "deepchem_meta", "rank", "--support", "ten.csv"]
+    command += ["--candidates", "library.csv", "--report", "none"]
+    read, written = os.pipe()
+    os.close(read)
+    ascii_out = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    with open("/dev/full", "wb") as full, os.fdopen(written, "wb") as pipe:
+        out = {"full": full, "closed pipe": pipe, "ASCII": subprocess.PIPE}[where]
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, env=ascii_out)
+    assert len((folder / "ranked.csv").read_text().splitlines()) == 34
+    if where == "ASCII":
+        assert done.returncode == 0 and b"R? " in done.stdout and done.stderr == b""
+    else:
+        assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+        assert b"the files were written, but the summary could not be printed" in done.stderr

@@ -43,7 +43,7 @@ class AddedCells:
         names = [_unique(name, taken) for name in (*added_names(measured.task_type), "rank")]
         self.width = len(taken)
         self.columns, self.rank = names[:-1], names[-1]
-        self._measured = measured
+        self._measured, self._undecided = measured, frozenset(measured.undecided)
         self._places = {text: n for n, text in enumerate(measured.canonical)}
 
     def of(self, canonical: str, predicted: Predictions, place: int) -> list[str]:
@@ -67,21 +67,23 @@ class AddedCells:
             self._measured.names[nearest],
             f"{similarity:.3f}",
             "" if twin is None else self._measured.shown(twin, "g"),
-            _warning(similarity) if twin is None else "",
+            self._warning(canonical, similarity),
         ]
 
     def without_scores(self, warning: str) -> list[str]:
         """Return the cells of a row that cannot be read."""
         return [*[""] * (len(self.columns) - 1), warning]
 
-
-def _warning(similarity: float) -> str:
-    """Return the warning of a candidate that is not itself measured."""
-    if similarity < DISSIMILAR:
-        return "nothing similar was measured"
-    if similarity > _SAME:
-        return "not told apart from the nearest compound: a stereoisomer, for instance"
-    return ""
+    def _warning(self, canonical: str, similarity: float) -> str:
+        if canonical in self._places:
+            return ""
+        if canonical in self._undecided:
+            return "measured, and left out: as many labels of either class"
+        if similarity < DISSIMILAR:
+            return "nothing similar was measured"
+        if similarity > _SAME:
+            return "not told apart from the nearest compound: a stereoisomer, for instance"
+        return ""
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:

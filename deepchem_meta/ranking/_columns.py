@@ -1,22 +1,18 @@
-"""Finds the columns of a table of compounds: the SMILES, the results and the names."""
+"""Finds the columns of a table of compounds: the SMILES and the names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 
-from deepchem_meta.ranking._result_column import ResultColumn, SeparatorError, read_result_column
+from deepchem_meta.ranking._header import check_smiles_name
 from deepchem_meta.tasks._arguments import listed
 from deepchem_meta.tasks._result_cells import check_na_values, read_results
 from deepchem_meta.tasks.molecules import read_molecules
 
-__all__ = ["find_names", "find_result", "find_smiles"]
+__all__ = ["find_names", "find_smiles", "place_of"]
 
 _SMILES_NAMES = ("smiles", "canonical_smiles", "smi", "structure", "molecule", "compound")
-_RESULT_NAMES = (
-    *("active", "activity", "label", "class", "outcome", "hit", "result", "value"),
-    *("pic50", "pec50", "pki", "pkd", "ic50", "ec50", "ki", "kd"),
-)
 _NAMES = ("id", "name", "compound", "molecule", "identifier", "code", "title")
 _TRIED = 200  # cells of a column that are tried as SMILES
 
@@ -38,11 +34,11 @@ def find_smiles(path: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     Raises
     ------
     ValueError
-        If there is no such column, or its cells are no SMILES.
+        If there is no such column, its cells are no SMILES, or the first line is a row.
     """
     lower = [column.casefold() for column in columns]
     if name is not None:
-        place = _place(path, "SMILES", columns, name)
+        place = place_of(path, "SMILES", columns, name)
         _check_cells(path, columns[place], [row[place] for row in rows])
         return place
     named = [lower.index(one) for one in _SMILES_NAMES if one in lower]
@@ -50,6 +46,7 @@ def find_smiles(path: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     for place in (*named, *range(len(columns))):
         cells = [row[place] for row in rows[:_TRIED] if row[place].strip()]
         if cells and _readable(cells) > 0.5 and (place in named or _are_long(cells)):
+            check_smiles_name(path, columns[place])
             return place
     if named:
         _check_cells(path, columns[named[0]], [row[named[0]] for row in rows])
@@ -57,59 +54,6 @@ def find_smiles(path: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         f"{path}: a column must hold SMILES. Received: the columns {listed(map(repr, columns))}, "
         "of which none can be read so"
     )
-
-
-def find_result(
-    path: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    smiles: int,
-    name: str | None,
-    unit: str | None,
-) -> tuple[int, ResultColumn]:
-    """Return the place of the column of results, and what it holds.
-
-    Parameters
-    ----------
-    path, columns, rows
-        As in `find_smiles`, all rows.
-    smiles : int
-        The place of the column of SMILES.
-    name : str or None
-        The column, if it is known. By default the only one of labels or numbers or, of several,
-        the only one whose name says that it is a result.
-    unit : str or None
-        The unit of concentrations, if it is known.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or several; or its cells are of no kind, or of several units.
-    """
-    if name is not None:
-        place = _place(path, "results", columns, name)
-        return place, read_result_column(path, name, [row[place] for row in rows], unit)
-    found, problems = {}, {}
-    for place, column in enumerate(columns):
-        if place != smiles and column:
-            try:
-                cells = [row[place] for row in rows]
-                found[place] = read_result_column(path, column, cells, unit)
-            except ValueError as error:
-                problems[place] = error
-    # A column that is called like a result, but is none, is an error and not left out.
-    for place, error in problems.items():
-        if _is_result_name(columns[place]) or (not found and isinstance(error, SeparatorError)):
-            raise error
-    named = [place for place in found if _is_result_name(columns[place])]
-    best = named if len(named) == 1 else list(found)
-    if len(best) != 1:
-        what = "none" if not best else listed(repr(columns[place]) for place in best)
-        raise ValueError(
-            f"{path}: one column must hold labels or values; name it (result=..., or --result). "
-            f"Received: {what} of the columns {listed(map(repr, columns))}"
-        )
-    return best[0], found[best[0]]
 
 
 def find_names(
@@ -151,7 +95,7 @@ def _are_names(cells: Sequence[str]) -> bool:
     return len({*cells} - {""}) == len(cells) and not numbers.any()
 
 
-def _place(path: str, what: str, columns: Sequence[str], name: str) -> int:
+def place_of(path: str, what: str, columns: Sequence[str], name: str) -> int:
     """Return the place of a column that was named, or raise."""
     if name not in columns:
         raise ValueError(
@@ -159,11 +103,6 @@ def _place(path: str, what: str, columns: Sequence[str], name: str) -> int:
             f"Received: {name!r}"
         )
     return columns.index(name)
-
-
-def _is_result_name(column: str) -> bool:
-    words = column.casefold().replace("(", " ").replace("[", " ").replace("_", " ").split()
-    return bool(words) and words[0] in _RESULT_NAMES
 
 
 def _readable(cells: Sequence[str]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["check_file", "check_format"]
+__all__ = ["check_file", "check_format", "kind_of"]
 
 _OTHERS = {
     **dict.fromkeys((".sdf", ".sd", ".mol", ".mol2", ".mae", ".pdb"), "RDKit converts it to CSV"),
@@ -13,6 +13,12 @@ _OTHERS = {
     **dict.fromkeys((".zip", ".bz2", ".xz", ".7z"), "unpack it"),
 }
 _NAMES = (".smi", ".smiles", ".ism")
+
+
+def kind_of(path: Path) -> str:
+    """Return the suffix of a file in small letters, without the .gz of a gzipped one."""
+    parts = [part.casefold() for part in path.suffixes]
+    return parts[-2] if parts[-1:] == [".gz"] and len(parts) > 1 else "".join(parts[-1:])
 
 
 def check_format(path: Path, *, names: bool) -> None:
@@ -24,8 +30,7 @@ def check_format(path: Path, *, names: bool) -> None:
     names : bool
         Whether a .smi file is read: it has SMILES and names, and no results.
     """
-    parts = [part.casefold() for part in path.suffixes]
-    kind = parts[-2] if parts[-1:] == [".gz"] and len(parts) > 1 else "".join(parts[-1:])
+    kind = kind_of(path)
     if kind not in _OTHERS and (names or kind not in _NAMES):
         return
     accepted = "a CSV file, or a .smi file of SMILES and names" if names else "a CSV file"

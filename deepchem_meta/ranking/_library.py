@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepchem_meta.ranking._columns import find_smiles
-from deepchem_meta.ranking._formats import check_file, check_format
+from deepchem_meta.ranking._formats import check_file, check_format, kind_of
+from deepchem_meta.ranking._lines import read_lines, read_rows
 from deepchem_meta.tasks import Featurizer, Standardizer
-from deepchem_meta.tasks._text_tables import DELIMITERS
+from deepchem_meta.tasks._text_tables import check_columns
 from deepchem_meta.tasks.molecule_features import in_parallel
-from deepchem_meta.tasks.molecules import canonical_smiles, read_molecules
+from deepchem_meta.tasks.molecules import canonical_smiles, read_standard
 
 __all__ = ["Chunk", "Library"]
 
@@ -65,21 +64,25 @@ class Library:
     columns : list of str
     smiles : int
         The place of the column of SMILES.
+    blank : int
+        How many rows of blank cells were left out by the chunks up to now.
 
     Raises
     ------
     ValueError
-        If there is no row, no column of SMILES, or the file is a pipe or of another format.
+        If there is no row, no column of SMILES, two columns have the same name, or the file is
+        damaged, a pipe or of another format.
     """
 
     def __init__(self, path: Path, smiles: str | None = None):
         check_format(path, names=True)
         check_file(path)
-        self._path = path
+        self._path, self._column, self.blank = path, smiles or "smiles", 0
         first = list(itertools.islice(self._records(), _TRIED + 1))
         if len(first) < 2:
             raise ValueError(f"{path} must have a row for each candidate. Received: none")
         self.columns = [name.strip() for name in first[0][1]]
+        check_columns(path, self.columns)
         rows = [row for _, row in first[1:] if len(row) == len(self.columns)]
         self.smiles = find_smiles(str(path), self.columns, rows, smiles)
 
@@ -91,6 +94,7 @@ class Library:
         featurizer : Featurizer
         standardizer : Standardizer
         """
+        self.blank = 0
         reader = _Reader(featurizer, standardizer, len(self.columns), self.smiles)
         records = itertools.islice(self._records(), 1, None)
         chunks = iter(lambda: list(itertools.islice(records, _CHUNK)), [])
@@ -102,21 +106,16 @@ class Library:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield each row that is not blank after its line; the first has the columns' names."""
-        names = [suffix.casefold() for suffix in self._path.suffixes]
-        opener = gzip.open if names[-1:] == [".gz"] else open
-        try:
-            with opener(self._path, "rt", encoding="utf-8-sig", newline="") as file:
-                if ".smi" in names:
-                    yield 0, ["smiles", "name"]
-                    for line, text in enumerate(file, 1):
-                        if text.strip():
-                            yield line, [*text.strip().split(None, 1), ""][:2]
-                    return
-                yield from _csv_records(file)
-        except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError) as error:
-            raise ValueError(
-                f"{self._path} must be a CSV file in the encoding UTF-8. Received: {error}"
-            ) from error
+        if kind_of(self._path) != ".smi":
+            yield from read_rows(self._path, self._column, self._count_blank)
+            return
+        yield 0, ["smiles", "name"]
+        for line, text in read_lines(self._path):
+            if text.strip():
+                yield line, [*text.strip().split(None, 1), ""][:2]
+
+    def _count_blank(self, count: int) -> None:
+        self.blank += count
 
 
 class _Reader:
@@ -135,24 +134,12 @@ class _Reader:
             if len(row) != self._columns
         }
         texts = ["" if n in wrong else row[self._smiles] for n, row in enumerate(rows)]
-        molecules, reasons = read_molecules(texts)
+        molecules, reasons = read_standard(texts, self._standardizer)
         reasons |= wrong
         kept = [n for n in range(len(rows)) if n not in reasons]
-        standard = [self._standardizer(molecules[n]) for n in kept]
+        standard = [molecules[n] for n in kept]
         canonical: list[str | None] = [None] * len(rows)
         for n, text in zip(kept, canonical_smiles(standard), strict=True):
             canonical[n] = text
         stored = [part.compute(standard) for part in self._parts]
         return Chunk(rows, lines, canonical, reasons, stored)
-
-
-def _csv_records(file: Any) -> Iterator[tuple[int, list[str]]]:
-    start = file.readline()
-    delimiter = max(DELIMITERS, key=start.count)
-    file.seek(0)
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    line = 1
-    for row in reader:
-        if any(cell.strip() for cell in row):
-            yield line, row
-        line = reader.line_num + 1

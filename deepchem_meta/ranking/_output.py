@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import os
 import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
@@ -22,18 +21,13 @@ class RankedRows:
 
     Parameters
     ----------
-    path : Path
-        The file to write. Until `write` it is left as it is.
-
-    Notes
-    -----
-    The rows wait in a temporary file in the same folder. Use it in a ``with`` block, which
-    removes that file.
+    folder : Path
+        Where the rows wait, in a temporary file. Use it in a ``with`` block, which removes that
+        file.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
-        self._waiting = tempfile.TemporaryFile("w+b", dir=path.parent)  # noqa: SIM115
+    def __init__(self, folder: Path):
+        self._waiting = tempfile.TemporaryFile("w+b", dir=folder)  # noqa: SIM115
         self._starts = array("q")
         self._scores = array("d")
 
@@ -67,11 +61,12 @@ class RankedRows:
             self._waiting.seek(self._starts[place])
             yield json.loads(self._waiting.readline())
 
-    def write(self, columns: Sequence[str], order: str) -> None:
-        """Write all rows, after the names of columns, with their rank as last cell.
+    def write(self, path: Path, columns: Sequence[str], order: str) -> None:
+        """Write all rows to a file, after the names of columns, with their rank as last cell.
 
         Parameters
         ----------
+        path : Path
         columns : list of str
             The last one is the rank's.
         order : {"rank", "library"}
@@ -81,18 +76,11 @@ class RankedRows:
         rank[best] = np.arange(1, len(best) + 1)
         unknown = np.isnan(self.scores)
         places = best if order == "rank" else range(len(best))
-        part = self._path.with_name(self._path.name + ".tmp")
-        try:
-            with part.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(columns)
-                for place, row in zip(places, self.rows(places), strict=True):
-                    writer.writerow([*row, "" if unknown[place] else rank[place]])
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
-        finally:
-            part.unlink(missing_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            for place, row in zip(places, self.rows(places), strict=True):
+                writer.writerow([*row, "" if unknown[place] else rank[place]])
 
     def best(self, count: int) -> list[list[str]]:
         """Return the rows of the best candidates."""

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from deepchem_meta.ranking._words import counted
-from deepchem_meta.tasks._arguments import listed
-from deepchem_meta.tasks._result_cells import check_na_values, read_results
+from deepchem_meta.ranking._plausible import (
+    check_concentrations,
+    check_logarithms,
+    check_numbers,
+    check_scale,
+)
+from deepchem_meta.ranking._result_cells import MISSING, Column, SeparatorError, split_numbers
+from deepchem_meta.ranking._result_names import NameSays, are_labels, are_results, read_name
+from deepchem_meta.ranking._result_unit import find_unit
+from deepchem_meta.ranking._units import UNITS
 
-__all__ = ["UNITS", "ResultColumn", "SeparatorError", "read_result_column"]
+__all__ = ["Column", "ResultColumn", "SeparatorError", "are_all_labels", "read_result_column"]
 
-#: Concentrations in mol/L.
-UNITS = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12, "fM": 1e-15}
 _LABELS = {
-    **dict.fromkeys(("1", "1.0", "active", "yes", "true", "positive", "pos", "hit", "+"), 1.0),
-    **dict.fromkeys(("0", "0.0", "inactive", "no", "false", "negative", "neg", "-"), 0.0),
+    **dict.fromkeys(("1", "active", "yes", "true", "positive", "pos", "hit", "+"), 1.0),
+    **dict.fromkeys(("0", "inactive", "no", "false", "negative", "neg", "-"), 0.0),
 }
-_SPELLINGS = {
-    **{unit.casefold(): unit for unit in UNITS if unit not in ("M", "mM")},
-    **{"µm": "uM", "μm": "uM", "mol/l": "M", "mmol/l": "mM", "umol/l": "uM", "µmol/l": "uM"},
-    **{"nmol/l": "nM", "pmol/l": "pM"},
-}
-_CELL = re.compile(r"(?P<number>.*?[0-9.])\s*(?P<unit>[a-zA-Zµμ]+(?:/[lL])?)?\s*", re.DOTALL)
-_IN_NAME = re.compile(r"(?:^|[\s_(\[,])([fpnuµμm]?M|[pnuµμm]?mol/[lL])[)\]\s]*$")
-_CONCENTRATIONS = re.compile(r"(ic|ec|gi|ac|cc|ld)_?50|k_?[id]|mic", re.IGNORECASE)
-_SEPARATED = re.compile(r"[<>=~≈≤≥+-]*\s*[0-9]+(?:[,'\u2019\s][0-9]+)+(?:\.[0-9]*)?\s*[a-zA-Zµμ/]*")
-_SIGNS = {">": ">", "≥": ">", "<": "<", "≤": "<", "~": "~", "≈": "~"}
 _OF_LOGARITHMS = {"": "", ">": "<", "<": ">", "~": "~"}
-
-
-class SeparatorError(ValueError):
-    """Numbers have decimal commas or thousands separators."""
+_CODES = {-1.0, 0.0, 1.0, 2.0}  # of classes
+_CODED = ("activity", "result", "value", "y", "response")
 
 
 class ResultColumn(NamedTuple):
@@ -53,24 +45,23 @@ class ResultColumn(NamedTuple):
     task_type : {"classification", "regression"}
     unit : str or None
         That of concentrations.
+    logarithmic : bool
+        Whether values are negative logarithms of concentrations.
     """
 
     values: np.ndarray
     signs: list[str]
     task_type: str
     unit: str | None
+    logarithmic: bool
 
 
-def read_result_column(
-    path: str, name: str, cells: Sequence[str], unit: str | None = None
-) -> ResultColumn:
+def read_result_column(column: Column, unit: str | None = None) -> ResultColumn:
     """Read a column of results.
 
     Parameters
     ----------
-    path, name : str
-        Of the file, for messages, and of the column.
-    cells : list of str
+    column : Column
     unit : str or None
         A key of `UNITS`; by default that of the cells, or of the column's name.
 
@@ -78,91 +69,78 @@ def read_result_column(
     ------
     ValueError
         If cells are neither labels nor numbers, are of different units or of none that is known,
-        or a concentration is not above 0. `SeparatorError` if numbers have commas.
+        a number is not plausible, or the name leaves in doubt what is meant. `SeparatorError` if
+        numbers have commas.
     """
     if unit is not None and unit not in UNITS:
         raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}")
+    texts = [cell.strip() for cell in column.cells]
+    present = _present(texts)
+    if not present:
+        raise ValueError(
+            f"{column.path}: the column {column.name!r} must hold results. Received: none"
+        )
+    if unit is None and all(_label(texts[n]) is not None for n in present):
+        values = np.full(len(texts), math.nan)
+        values[present] = [_label(texts[n]) for n in present]
+        return ResultColumn(values, [""] * len(texts), "classification", None, False)
+    says = read_name(column.name)
+    if says.doubt:
+        raise ValueError(f"{column.path}: the name of the column {column.name!r} {says.doubt}")
+    return _values(column, says, unit)
+
+
+def are_all_labels(cells: Sequence[str]) -> bool:
+    """Return whether all cells that are not missing are labels."""
     texts = [cell.strip() for cell in cells]
-    missing = check_na_values(())
-    words = {text.casefold() for text in texts}
-    # A hyphen is inactive beside a plus, and else a missing cell.
-    words -= missing - ({"-"} if "+" in words else set())
-    if not words:
-        raise ValueError(f"{path}: the column {name!r} must hold results. Received: none")
-    if words <= set(_LABELS) and unit is None:
-        values = [_LABELS[t.casefold()] if t.casefold() in words else math.nan for t in texts]
-        return ResultColumn(np.array(values), [""] * len(texts), "classification", None)
-    parts = [_CELL.fullmatch(text) for text in texts]
-    numbers = [part["number"] if part else text for part, text in zip(parts, texts, strict=True)]
-    results = read_results(numbers, missing)
-    if results.words.any():
-        raise _no_numbers(path, name, [texts[n] for n in np.flatnonzero(results.words)])
-    found = _unit(path, name, parts, unit)
-    values = results.values
-    signs = [
-        _SIGNS[text[0]] if qualified else ""
-        for text, qualified in zip(numbers, results.qualified, strict=True)
-    ]
+    return all(_label(texts[n]) is not None for n in _present(texts))
+
+
+def _values(column: Column, says: NameSays, unit: str | None) -> ResultColumn:
+    """Return the values of a column of numbers."""
+    labels = [n for n, text in enumerate(column.cells) if _label(text.strip()) is not None]
+    numbers = split_numbers(column, labels)
+    found = find_unit(column, says, numbers.units, unit)
+    values, signs = numbers.values, numbers.signs
     if found is not None:
-        if (values <= 0).any():
-            raise ValueError(
-                f"{path}: concentrations in {name!r} must be above 0. "
-                f"Received: {np.nanmin(values):g} {found}"
-            )
+        check_concentrations(column, values, found)
         values = -np.log10(values * UNITS[found])
         signs = [_OF_LOGARITHMS[sign] for sign in signs]
-    return ResultColumn(values, signs, "regression", found)
+    elif says.kind == "logarithm":
+        check_logarithms(column, values)
+    else:
+        check_numbers(column, values)
+        if says.kind is None:
+            _refuse_codes(column, values)
+            if are_results(column.name):
+                check_scale(column, values)
+    logarithmic = found is not None or says.kind == "logarithm"
+    return ResultColumn(values, signs, "regression", found, logarithmic)
 
 
-def _no_numbers(path: str, name: str, bad: Sequence[str]) -> ValueError:
-    """Return the error of cells that are neither labels nor numbers."""
-    separated = [text for text in bad if _SEPARATED.fullmatch(text)]
-    if separated:
-        return SeparatorError(
-            f"{path}: numbers in {name!r} must be written with a point, and without thousands "
-            f"separators. Received: {listed(map(repr, separated))}"
-        )
-    return ValueError(
-        f"{path}: the column {name!r} must hold labels (1 and 0, active and inactive, yes and "
-        f"no), or numbers. Received: {listed(map(repr, bad))}"
+def _present(texts: Sequence[str]) -> list[int]:
+    """Return the places of cells that are not missing."""
+    # A hyphen is inactive beside a plus, and else a missing cell.
+    missing = MISSING - ({"-"} if "+" in texts else set())
+    return [n for n, text in enumerate(texts) if text.casefold() not in missing]
+
+
+def _label(text: str) -> float | None:
+    """Return 1 for active and 0 for inactive, or None for another text."""
+    return _LABELS.get(re.sub(r"^([01])\.0*$", r"\1", text.casefold()))
+
+
+def _refuse_codes(column: Column, values: np.ndarray) -> None:
+    """Raise ValueError if numbers stand for classes, of which nobody knows the better."""
+    known = set(values[~np.isnan(values)].tolist())
+    coded = column.name.strip().casefold() in _CODED and known <= _CODES
+    if not coded and not are_labels(column.name):
+        return
+    labels = np.isin(values, (0, 1))
+    odd = ~labels & ~np.isnan(values)
+    shown = odd if labels.sum() > odd.sum() else ~np.isnan(values)
+    raise ValueError(
+        f"{column.path}: labels in {column.name!r} must be 1 and 0, active and inactive, or yes "
+        'and no, and values have a column of another name, such as "pIC50". '
+        f"Received: {column.shown(np.flatnonzero(shown))}"
     )
-
-
-def _unit(path: str, name: str, parts: Sequence[re.Match | None], given: str | None) -> str | None:
-    """Return the unit of a column of numbers, or None if they have none."""
-    of_cells = Counter(part["unit"] or "" for part in parts if part)
-    spelled = {text: _spelled(text) for text in of_cells if text}
-    unknown = [text for text, known in spelled.items() if known is None]
-    if unknown:
-        raise ValueError(
-            f"{path}: the unit of a concentration in {name!r} must be one of {', '.join(UNITS)}. "
-            f"Received: {listed(map(repr, unknown))}"
-        )
-    different = set(spelled.values()) | ({""} if of_cells[""] and spelled else set())
-    if len(different) > 1:
-        shown = listed(
-            f"{counted(count, 'cell')} of {text or 'no unit'}" for text, count in of_cells.items()
-        )
-        raise ValueError(
-            f"{path}: all results in {name!r} must have the same unit. Received: {shown}"
-        )
-    in_name = _IN_NAME.search(name)
-    units = {*different, *([given] if given else []), *([_spelled(in_name[1])] if in_name else [])}
-    if len(units) > 1:
-        raise ValueError(
-            f"{path}: the unit of {name!r} must be the same in its cells, its name and `unit`. "
-            f"Received: {listed(sorted(units))}"
-        )
-    if units:
-        return units.pop()
-    if _CONCENTRATIONS.match(name):
-        raise ValueError(
-            f"{path}: the unit of the concentrations in {name!r} must be known: by the cells "
-            '("12 nM"), the name of the column ("IC50 (nM)") or --unit nM (unit="nM"); their '
-            'negative logarithms are called "pIC50". Received: numbers alone'
-        )
-    return None
-
-
-def _spelled(text: str) -> str | None:
-    return text if text in UNITS else _SPELLINGS.get(text.casefold())

@@ -33,6 +33,7 @@ def notes(ranking: Any) -> list[str]:
     measured = ranking.measured
     labels = measured.task_type == "classification"
     lines = [_labels(measured)] if labels else _values(measured, ranking.columns)
+    lines.append(f"Candidates: SMILES in {ranking.smiles!r}.")
     if ranking.history is not None:
         lines += _history(ranking.history)
     if measured.missing:
@@ -44,6 +45,9 @@ def notes(ranking: Any) -> list[str]:
     if measured.contradicting:
         lines.append(_contradicting(measured))
     lines += _unreadable("measured compound", len(measured.unreadable), measured.unreadable)
+    if ranking.blank:
+        kinds = ("row of the candidates is", "rows of the candidates are")
+        lines.append(f"{counted(ranking.blank, *kinds)} blank, and left out.")
     lines += _unreadable("candidate", ranking.unreadable, ranking.unreadable_rows)
     return lines
 
@@ -51,9 +55,14 @@ def notes(ranking: Any) -> list[str]:
 def _labels(measured: Any) -> str:
     active = int(measured.values.sum())
     return (
-        f"Measured: {counted(len(measured), 'compound')}, labels in {measured.columns[1]!r}: "
+        f"{_taken(measured)}, labels in {measured.columns[1]!r}: "
         f"{active} active, {len(measured) - active} inactive."
     )
+
+
+def _taken(measured: Any) -> str:
+    compounds = counted(len(measured), "compound")
+    return f"Measured: {compounds}, SMILES in {measured.columns[0]!r}"
 
 
 def _values(measured: Any, columns: list[str]) -> list[str]:
@@ -66,8 +75,7 @@ def _values(measured: Any, columns: list[str]) -> list[str]:
     if measured.unit is not None:
         scale = f"the scale {measured.scale}: 9 is 1 nM, and 6 is 1 uM"
     lines = [
-        f"Measured: {counted(len(measured), 'compound')}, values in {measured.columns[1]!r}"
-        f"{taken}: {low:.2f} to {high:.2f}.",
+        f"{_taken(measured)}, values in {measured.columns[1]!r}{taken}: {low:.2f} to {high:.2f}.",
         f"The columns {shown} have {scale}. More is better.",
     ]
     if measured.unit is not None and (high < _USUAL[0] or high > _USUAL[1]):
@@ -77,29 +85,50 @@ def _values(measured: Any, columns: list[str]) -> list[str]:
 
 
 def _history(used: dict[str, Any]) -> list[str]:
-    """Return what was learned from a history, and what could not be read."""
+    """Return what was learned from a history, and what could not be read.
+
+    An encoder that an earlier version has saved lacks some of the counts.
+    """
     kinds = ("assay was", "assays were")
-    line = (
+    learned = f"learned in {used['seconds']:.0f} s; " if "seconds" in used else ""
+    lines = [
         f"History: {counted(used['assays'], 'assay')} of {counted(used['molecules'], 'molecule')}, "
-        f"learned in {used['seconds']:.0f} s; {counted(used['too_small'], *kinds)} too small."
-    )
-    rows = [DroppedRow(*row) for row in used["unreadable_rows"]]
-    return [line, *_unreadable("row", used["unreadable"], rows, of=" of the history")]
+        f"{learned}{counted(used['too_small'], *kinds)} too small."
+    ]
+    if used.get("range"):
+        low, high = used["range"]
+        lines.append(f"Values of the history: {low:g} to {high:g}. More was taken for better.")
+    if used.get("merged"):
+        kinds = ("result of the history was", "results of the history were")
+        differ = counted(used["contradicting"], "molecule has", "molecules have")
+        lines.append(
+            f"{counted(used['merged'], *kinds)} merged, of molecules with several in an assay; "
+            f"{differ} results that differ."
+        )
+    if used.get("qualified"):
+        kinds = ("result of the history has", "results of the history have")
+        signs = 'a sign such as ">" and count as the number'
+        lines.append(f"{counted(used['qualified'], *kinds)} {signs}.")
+    rows = [DroppedRow(*row) for row in used.get("unreadable_rows", [])]
+    return [*lines, *_unreadable("row", used.get("unreadable", 0), rows, of=" of the history")]
 
 
 def _contradicting(measured: Any) -> str:
-    """Return the lines of molecules with contradicting labels, and what became of them."""
+    """Return the lines of molecules whose results contradict, and what became of them."""
     kept = set(measured.lines)
+    labels = measured.task_type == "classification"
+    taken = "the majority was taken" if labels else "the mean was taken"
     groups = [
         f"lines {enumerated(lines)}"
-        + (" (the majority was taken)" if lines[0] in kept else " (left out: as many of either)")
+        + (f" ({taken})" if lines[0] in kept else " (left out: as many of either)")
         for lines in measured.contradicting[:_FIRST]
     ]
     more = len(measured.contradicting) - len(groups)
     groups += [f"and {more} more"] if more else []
     kinds = ("molecule has", "molecules have")
     found = counted(len(measured.contradicting), *kinds)
-    return f"{found} contradicting labels: {'; '.join(groups)}."
+    what = "contradicting labels" if labels else "values that differ by more than 1"
+    return f"{found} {what}: {'; '.join(groups)}."
 
 
 def _unreadable(what: str, count: int, rows: list[DroppedRow], of: str = "") -> list[str]:

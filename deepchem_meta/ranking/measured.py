@@ -9,18 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepchem_meta._checks import check_option
-from deepchem_meta.ranking._columns import find_names, find_result, find_smiles
+from deepchem_meta.ranking._columns import find_names, find_smiles
 from deepchem_meta.ranking._formats import check_format
 from deepchem_meta.ranking._result_column import ResultColumn
+from deepchem_meta.ranking._result_search import find_result
 from deepchem_meta.ranking._words import counted
 from deepchem_meta.tasks._arguments import listed
 from deepchem_meta.tasks._molecule_tables import DroppedRow
-from deepchem_meta.tasks._text_tables import read_cells
-from deepchem_meta.tasks.molecules import canonical_smiles, read_molecules
+from deepchem_meta.tasks._text_tables import Cells, read_cells
+from deepchem_meta.tasks.molecules import canonical_smiles, read_standard
 from deepchem_meta.tasks.standardizing import Standardizer
 
 __all__ = ["Measured", "read_measured"]
 
+_FAR = 1  # between negative logarithms of one molecule: a factor of 10
+_SAME = 1e-6  # of values, relative to the largest if that is above 1
 _FEWEST = {"classification": 2, "regression": 4}  # of each class; in all
 
 
@@ -50,7 +53,11 @@ class Measured(NamedTuple):
     merged : int
         How many rows were merged into an earlier one of the same molecule.
     contradicting : list of list of int
-        The lines of each molecule whose labels differ. Without a majority it is left out.
+        The lines of each molecule whose labels differ, or whose negative logarithms of
+        concentrations differ by more than 1.
+    undecided : list of str
+        The canonical SMILES of the molecules that are left out: those with as many labels of either
+        class.
     unreadable : list of DroppedRow
         The rows whose SMILES cannot be read, with `line`, `smiles` and `reason`.
     missing : int
@@ -68,6 +75,7 @@ class Measured(NamedTuple):
     signs: list[str]
     merged: int
     contradicting: list[list[int]]
+    undecided: list[str]
     unreadable: list[DroppedRow]
     missing: int
 
@@ -115,10 +123,13 @@ def read_measured(
     smiles : str, optional
         The column of SMILES. By default it is found by its name or its cells.
     result : str, optional
-        The column of labels or values. By default it is the only such one, or the only one whose
-        name says so ("active", "label", "pIC50", "IC50 (nM)", ...).
+        The column of labels or values. By default it is the only one of labels, or the only one
+        whose name says so ("active", "label", "pIC50", "IC50 (nM)", ...). Numbers under another
+        name, such as "MW", are taken only if they are named here.
     unit : {"M", "mM", "uM", "nM", "pM", "fM"}, optional
-        The unit of concentrations. By default that of the cells or of the column's name.
+        The unit of concentrations. By default that of the cells, of the column's name, or of a
+        column of units beside it. Names such as "pIC50" or "-log IC50" are of negative logarithms,
+        which have none.
     duplicates : {"merge", "raise"}, default "merge"
         What to do with molecules of several rows. Merged, a molecule has the label of the majority
         or the mean of its values. One with as many labels of either class is left out.
@@ -132,8 +143,8 @@ def read_measured(
     Raises
     ------
     ValueError
-        If a column is not found, its cells are not as described, or there are too few compounds:
-        2 of each class, or 4 values that are not all equal.
+        If a column is not found, its cells are not as described, it is in doubt whether more is
+        better, or there are too few compounds: 2 of each class, or 4 values that are not all equal.
     ImportError
         If RDKit is not installed.
     """
@@ -144,67 +155,89 @@ def read_measured(
     if not cells.rows:
         raise ValueError(f"{path} must have a row for each compound. Received: none")
     place = find_smiles(str(path), cells.columns, cells.rows, smiles)
-    where, column = find_result(str(path), cells.columns, cells.rows, place, result, unit)
-    texts = [row[place].strip() for row in cells.rows]
-    molecules, reasons = read_molecules(texts)
-    unreadable = [DroppedRow(cells.lines[n], texts[n], why) for n, why in reasons.items()]
-    there = ~np.isnan(column.values)
-    kept = [n for n in range(len(texts)) if n not in reasons and there[n]]
-    standardizer = Standardizer() if standardizer is None else standardizer
-    canonical = canonical_smiles(standardizer(molecules[n]) for n in kept)
-    groups: dict[str, list[int]] = {}
-    for n, molecule in zip(kept, canonical, strict=True):
-        groups.setdefault(molecule, []).append(n)
-    merged = _merge(groups, column)
-    rows = merged.rows
-    if duplicates == "raise" and len(kept) > len(groups):
-        lines = [[cells.lines[n] for n in group] for group in groups.values() if len(group) > 1]
-        raise ValueError(
-            f"{path}: each molecule must have one row. Received: several on the lines "
-            f"{listed(map(str, lines))}"
-        )
+    where, column = find_result(str(path), cells, place, result, unit)
+    rows = _read_rows(
+        cells, place, column, Standardizer() if standardizer is None else standardizer
+    )
+    if duplicates == "raise":
+        _refuse_several(path, cells, rows.groups)
+    merged = _merge(rows.groups, column)
     found = Measured(
-        smiles=[texts[n] for n in rows],
-        canonical=[molecule for molecule, group in groups.items() if group[0] in set(rows)],
+        smiles=[cells.rows[n][place].strip() for n in merged.rows],
+        canonical=merged.canonical,
         values=np.array(merged.values),
-        lines=[cells.lines[n] for n in rows],
+        lines=[cells.lines[n] for n in merged.rows],
         task_type=column.task_type,
         columns=(cells.columns[place], cells.columns[where]),
         unit=column.unit,
-        names=find_names(cells.columns, [cells.rows[n] for n in rows], {place, where}),
+        names=find_names(cells.columns, [cells.rows[n] for n in merged.rows], {place, where}),
         signs=merged.signs,
-        merged=len(kept) - len(groups),
+        merged=sum(len(group) - 1 for group in rows.groups.values()),
         contradicting=[[cells.lines[n] for n in group] for group in merged.contradicting],
-        unreadable=unreadable,
-        missing=int((~there).sum()),
+        undecided=merged.undecided,
+        unreadable=rows.unreadable,
+        missing=int(np.isnan(column.values).sum()),
     )
     _check_enough(path, found)
     return found
 
 
+class _Rows(NamedTuple):
+    """The rows of each molecule by its canonical SMILES, and those that cannot be read."""
+
+    groups: dict[str, list[int]]
+    unreadable: list[DroppedRow]
+
+
+def _read_rows(cells: Cells, place: int, column: ResultColumn, standardizer: Standardizer) -> _Rows:
+    """Read the molecules of the rows that have a result."""
+    texts = [row[place].strip() for row in cells.rows]
+    molecules, reasons = read_standard(texts, standardizer)
+    kept = [n for n in range(len(texts)) if n not in reasons and not np.isnan(column.values[n])]
+    groups: dict[str, list[int]] = {}
+    for n, canonical in zip(kept, canonical_smiles(molecules[n] for n in kept), strict=True):
+        groups.setdefault(canonical, []).append(n)
+    unreadable = [DroppedRow(cells.lines[n], texts[n], reasons[n]) for n in sorted(reasons)]
+    return _Rows(groups, unreadable)
+
+
+def _refuse_several(path: Path, cells: Cells, groups: dict[str, list[int]]) -> None:
+    """Raise ValueError if a molecule has several rows."""
+    lines = [[cells.lines[n] for n in group] for group in groups.values() if len(group) > 1]
+    if lines:
+        raise ValueError(
+            f"{path}: each molecule must have one row. Received: several on the lines "
+            f"{listed(map(str, lines))}"
+        )
+
+
 class _Merged(NamedTuple):
-    """The first row, the value and the sign of each molecule, and the rows of contradictions."""
+    """The molecules' first rows and results, the rows of contradictions, and what is left out."""
 
     rows: list[int]
+    canonical: list[str]
     values: list[float]
     signs: list[str]
     contradicting: list[list[int]]
+    undecided: list[str]
 
 
 def _merge(groups: dict[str, list[int]], column: ResultColumn) -> _Merged:
     """Return one result for each molecule; `groups` has the rows of each."""
-    merged = _Merged([], [], [], [])
-    for group in groups.values():
-        value = float(np.mean(column.values[group]))
-        if column.task_type == "classification":
-            if 0 < value < 1:
-                merged.contradicting.append(group)
-            if value == 0.5:
-                continue
-            value = float(value > 0.5)
+    merged = _Merged([], [], [], [], [], [])
+    labels = column.task_type == "classification"
+    for canonical, group in groups.items():
+        values = column.values[group]
+        if np.ptp(values) > (0 if labels else _FAR if column.logarithmic else np.inf):
+            merged.contradicting.append(group)
+        value = float(np.mean(values))
+        if labels and value == 0.5:
+            merged.undecided.append(canonical)
+            continue
         signs = {column.signs[n] for n in group} - {""}
         merged.rows.append(group[0])
-        merged.values.append(value)
+        merged.canonical.append(canonical)
+        merged.values.append(float(value > 0.5) if labels else value)
         merged.signs.append(signs.pop() if len(signs) == 1 else "~" if signs else "")
     return merged
 
@@ -228,8 +261,8 @@ def _check_enough(path: Any, found: Measured) -> None:
             f"{path}: at least {fewest} compounds must be measured. Received: {len(found)} in "
             f"{found.columns[1]!r}{left_out}"
         )
-    elif np.ptp(found.values) == 0:
+    elif np.ptp(found.values) < _SAME * max(1, np.abs(found.values).max()):
         raise ValueError(
-            f"{path}: the values in {found.columns[1]!r} must differ. "
+            f"{path}: the values in {found.columns[1]!r} must differ by {_SAME:g} or more. "
             f"Received: {len(found)} of {found.values[0]:g}"
         )

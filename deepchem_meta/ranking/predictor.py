@@ -124,9 +124,9 @@ class AssayPredictor:
                 share = self.measured.values.mean()
                 odds = rate / (1 - rate) * (1 - share) / share
                 rate = odds / (1 + odds)
-            return adapted.predict_proba(x, base_rate=rate)[:, 1], None, None
-        values = adapted.predict(x)[:, 0].astype(np.float64)
-        spread = _COVERAGE * adapted.predict_std(x)[:, 0].astype(np.float64)
+            return _finite(adapted.predict_proba(x, base_rate=rate)[:, 1]), None, None
+        values = _finite(adapted.predict(x)[:, 0].astype(np.float64))
+        spread = _finite(_COVERAGE * adapted.predict_std(x)[:, 0].astype(np.float64))
         return values, values - spread, values + spread
 
     def left_out(self, seed: int = 0) -> LeftOut:
@@ -176,3 +176,14 @@ class AssayPredictor:
         rest = np.setdiff1d(np.arange(len(self.measured)), places)
         adapted = process.adapt((self._x[rest], self._targets[rest]))
         return self._scores(adapted, self._x[list(places)])[0]
+
+
+def _finite(predicted: np.ndarray) -> np.ndarray:
+    """Return what is predicted, or raise if a number is not finite."""
+    wrong = int((~np.isfinite(predicted)).sum())
+    if wrong:
+        raise ValueError(
+            "Every prediction must be finite; results on a scale of about 1 to 1000 are computed "
+            f"with safely. Received: {wrong} of {len(predicted)} that are not"
+        )
+    return predicted

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 
 from deepchem_meta._checks import check_option, check_rates
+from deepchem_meta._replacing import replacing
 from deepchem_meta.pretrained import AssayEncoder, load
 from deepchem_meta.pretrained.history import history_columns, with_history
 from deepchem_meta.ranking._added import DISSIMILAR, AddedCells
@@ -50,11 +51,14 @@ class Ranking(NamedTuple):
         measured compounds, ``shots``, and the quartiles of each measure over assays. It belongs to
         the encoder before the history.
     history : dict or None
-        How many ``assays`` and ``molecules`` of the history were learned from, how many assays were
-        ``too_small``, how many rows ``unreadable``, the first 5 ``unreadable_rows`` (line, SMILES
-        and reason), and the ``seconds`` it took.
+        How many ``assays`` and ``molecules`` of the history were learned from, and what else
+        `with_history` counts.
     candidates : int
         The library's rows.
+    smiles : str
+        The column of the candidates' SMILES.
+    blank : int
+        How many rows of blank cells the library has besides.
     unreadable : int
         How many could not be read.
     unreadable_rows : list of DroppedRow
@@ -75,8 +79,10 @@ class Ranking(NamedTuple):
     left_out: LeftOut
     without_history: LeftOut | None
     held_out: dict[str, Any]
-    history: dict[str, int] | None
+    history: dict[str, Any] | None
     candidates: int
+    smiles: str
+    blank: int
     unreadable: int
     unreadable_rows: list[DroppedRow]
     dissimilar: int
@@ -111,7 +117,8 @@ def rank(
         and inactive, ...), of values, or of concentrations with a unit; see `read_measured`.
     candidates : path
         A CSV file with a column of SMILES, or a .smi file, gzipped if its name ends in .gz. It is
-        read more than once, in chunks, and may be larger than the memory.
+        read more than once, in chunks, and may be larger than the memory. Molecules of more than
+        150 atoms without hydrogens count as unreadable, since their descriptors take minutes.
     output : path, default "ranked.csv"
         The CSV file to write: the candidates' columns, and
 
@@ -122,7 +129,8 @@ def rank(
         - ``measured``, the result of a candidate that is itself among the measured compounds, with
           the sign of a bound;
         - ``warning``, where nothing similar was measured, the nearest compound has the same
-          fingerprint, or the row could not be read;
+          fingerprint, the candidate itself was left out of the measured compounds, or the row could
+          not be read;
         - ``rank``, from 1.
 
         Values have the scale of the results; concentrations are -log10(mol/L). Where the library
@@ -155,15 +163,20 @@ def rank(
     Raises
     ------
     ValueError
-        If a file or an argument is not as described. Nothing is written then.
-    FileNotFoundError
-        If a file is not there.
+        If a file or an argument is not as described, or a prediction is not finite.
+    OSError
+        If a file is not there, or a folder cannot be written to.
     ImportError
         If RDKit or scikit-learn is not installed.
+
+    Notes
+    -----
+    The output and the report are written to temporary files in their folders, and put in place
+    together at the end. After an exception nothing is written.
     """
     check_option("order", order, ("rank", "library"))
     check_option("verbose", verbose, ("auto", 0, 1))
-    shown = verbose == 1 or (verbose == "auto" and sys.stdout.isatty())
+    shown = verbose == 1 or (verbose == "auto" and sys.stdout is not None and sys.stdout.isatty())
     read = [Path(path) for path in (support, candidates, history) if path is not None]
     output = _checked_output("output", output, read)
     page = None if report is None else _checked_output("report", report, [*read, output])
@@ -174,35 +187,54 @@ def rank(
         check_file(Path(history))
         history_columns(history, measured.task_type)
     library = Library(Path(candidates), candidate_smiles)
-    predictor = AssayPredictor(load() if encoder is None else encoder, measured, base_rate)
-    without_history = None
-    if history is not None:
-        without_history = predictor.left_out()
-        encoder = with_history(predictor.encoder, history, measured.task_type, verbose=int(shown))
-        predictor = AssayPredictor(encoder, measured, base_rate)
-    added = AddedCells(measured, library.columns)
-    columns = [*library.columns, *added.columns]
-    with RankedRows(output) as rows:
-        started = time.perf_counter()
-        counts = _rank_all(library, predictor, added, rows, _progress(shown))
-        rows.write([*columns, added.rank], order)
+    with replacing(output, *([] if page is None else [page])) as parts:
+        predictor = AssayPredictor(load() if encoder is None else encoder, measured, base_rate)
+        without_history = None
+        if history is not None:
+            without_history = predictor.left_out()
+            further = with_history(
+                predictor.encoder, history, measured.task_type, verbose=int(shown)
+            )
+            predictor = AssayPredictor(further, measured, base_rate)
+        ranked = _write(parts[0], library, predictor, order, _progress(shown))
         ranking = Ranking(
             output=output,
             report=page,
             measured=measured,
-            seconds=time.perf_counter() - started,
             left_out=predictor.left_out(),
             without_history=without_history,
             held_out=predictor.encoder.held_out(measured.task_type, len(measured)),
             history=predictor.encoder.about.get("history"),
-            candidates=len(rows),
-            columns=columns,
-            best=rows.best(50),
-            **counts,
+            smiles=library.columns[library.smiles],
+            blank=library.blank,
+            **ranked,
         )
-    if page is not None:
-        write_report(page, ranking, library.smiles)
+        if page is not None:
+            write_report(parts[1], ranking, library.smiles)
     return ranking
+
+
+def _write(
+    path: Path,
+    library: Library,
+    predictor: AssayPredictor,
+    order: str,
+    progress: Callable[..., None],
+) -> dict[str, Any]:
+    """Rank all candidates, write them, and return what was counted."""
+    started = time.perf_counter()
+    added = AddedCells(predictor.measured, library.columns)
+    columns = [*library.columns, *added.columns]
+    with RankedRows(path.parent) as rows:
+        counts = _rank_all(library, predictor, added, rows, progress)
+        rows.write(path, [*columns, added.rank], order)
+        return {
+            "candidates": len(rows),
+            "columns": columns,
+            "best": rows.best(50),
+            "seconds": time.perf_counter() - started,
+            **counts,
+        }
 
 
 def _rank_all(
@@ -270,9 +302,10 @@ def _checked_output(name: str, path: Any, others: Sequence[Path]) -> Path:
             f"`{name}` must be another file than those that are read or written besides. "
             f"Received: {name}={str(path)!r}"
         )
-    if not path.parent.is_dir() or path.is_dir():
+    if not path.resolve().parent.is_dir() or (path.exists() and not path.is_file()):
         raise ValueError(
-            f"`{name}` must be a file in a folder that exists. Received: {name}={str(path)!r}"
+            f"`{name}` must be a file in a folder that exists, and no pipe or device. "
+            f"Received: {name}={str(path)!r}"
         )
     return path
 

@@ -103,12 +103,7 @@ def write_report(path: Path, ranking: Any, smiles: int) -> None:
         unreadable=_unreadable(ranking),
         version=__version__,
     )
-    part = path.with_name(path.name + ".tmp")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _items(lines: Sequence[str]) -> str:

@@ -7,17 +7,24 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from deepchem_meta.tasks._arguments import listed
 
-__all__ = ["Cells", "check_delimiter", "check_encoding", "read_cells"]
+__all__ = [
+    *("DAMAGED", "MARKS"),
+    *("Cells", "check_columns", "check_delimiter", "check_encoding", "damaged", "read_cells"),
+    *("recognise", "wrong_row"),
+]
 
-DELIMITERS = (",", ";", "\t")
-_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_DELIMITERS = (",", ";", "\t")
+#: What a gzipped file raises that is damaged, or none.
+DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
+MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 class Cells(NamedTuple):
@@ -61,20 +68,13 @@ def read_cells(path: Path, column: str, encoding: str | None, delimiter: str | N
     Raises
     ------
     ValueError
-        If the file is no text in this encoding, a name occurs twice, a row has more or fewer
-        cells than there are columns, or quotes are not closed.
+        If the file is no text in this encoding or a damaged gzip file, a name occurs twice, a row
+        has more or fewer cells than there are columns, or quotes are not closed.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        text = _decode(path, file.read(), encoding)
-    records = _records(path, text, delimiter or _recognise(text, column))
+    text = _decode(path, _read(path), encoding)
+    records = _records(path, text, delimiter or recognise(text, column))
     columns = [name.strip() for name in next(records, (1, []))[1]]
-    twice = [name for name, count in Counter(columns).items() if name and count > 1]
-    if twice:
-        raise ValueError(
-            f"{path}: no two columns may have the same name. "
-            f"Received: more than one column named {listed(map(repr, twice))}"
-        )
+    check_columns(path, columns)
     cells = Cells(columns, [], [])
     for line, row in records:
         if len(row) != len(columns):
@@ -85,6 +85,16 @@ def read_cells(path: Path, column: str, encoding: str | None, delimiter: str | N
         cells.rows.append(row)
         cells.lines.append(line)
     return cells
+
+
+def check_columns(path: Path, columns: Sequence[str]) -> None:
+    """Raise ValueError if two columns have the same name."""
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
+    if twice:
+        raise ValueError(
+            f"{path}: no two columns may have the same name. "
+            f"Received: more than one column named {listed(map(repr, twice))}"
+        )
 
 
 def check_encoding(encoding: str | None) -> str | None:
@@ -117,9 +127,27 @@ def check_delimiter(delimiter: str | None) -> str | None:
     return delimiter
 
 
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file, which is gzipped if its name ends in .gz."""
+    opener = gzip.open if path.suffix.casefold() == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            return file.read()
+    except DAMAGED as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """Return the error of a gzipped file that cannot be unpacked."""
+    return ValueError(
+        f"{path} must be a gzipped file that is whole, since its name ends in .gz. "
+        f"Received: {error}"
+    )
+
+
 def _decode(path: Path, data: bytes, encoding: str | None) -> str:
     """Return the text of a file, without its byte order mark."""
-    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), None)
     name = encoding or marked or "utf-8"
     if name == "utf-8" and b"\0" in data:
         raise ValueError(_no_text(path, name))
@@ -146,7 +174,7 @@ def _no_text(path: Path, name: str) -> str:
     )
 
 
-def _recognise(text: str, column: str) -> str:
+def recognise(text: str, column: str) -> str:
     """Return the delimiter that the first line of the text has."""
     first = re.search(r"[^\r\n]+", text)
     line = [first[0][: csv.field_size_limit()]] if first else []
@@ -155,7 +183,7 @@ def _recognise(text: str, column: str) -> str:
         names = [name.strip() for name in next(csv.reader(line, delimiter=delimiter), [])]
         return column in names, len(names)
 
-    return max(DELIMITERS, key=fitness)
+    return max(_DELIMITERS, key=fitness)
 
 
 def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -169,7 +197,12 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(
-            f"{path}, line {line}: quotes round a cell must be closed, and a quote inside be "
-            f"written twice. Received: a row that csv cannot read: {error}"
-        ) from error
+        raise wrong_row(path, line, error) from error
+
+
+def wrong_row(path: Path, line: int, error: csv.Error) -> ValueError:
+    """Return the error of a row that csv cannot read."""
+    rule = "quotes round a cell must be closed, and a quote inside be written twice"
+    if "field limit" in str(error):
+        rule = f"a cell must have at most {csv.field_size_limit():,} characters"
+    return ValueError(f"{path}, line {line}: {rule}. Received: a row that csv cannot read: {error}")

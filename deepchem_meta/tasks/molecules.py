@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ __all__ = [
     "parse_smiles",
     "read_assays_csv",
     "read_molecules",
+    "read_standard",
     "refuse_unreadable",
     "scaffolds",
 ]
 
+_MOST_ATOMS = 150  # above about 180, RDKit's descriptors take half a minute a molecule and more
 _ATOM_MAP = re.compile(r":[0-9]+(?=\])")  # the 1 of [CH3:1]
 _BLANK = "has a blank inside, after which RDKit would take the rest for a name"
 
@@ -213,6 +215,32 @@ def read_molecules(smiles: Iterable[Any]) -> tuple[list[Any], dict[int, str]]:
     return [molecule for molecule, _ in read], reasons
 
 
+def read_standard(
+    smiles: Iterable[str], standardizer: Callable[[Any], Any]
+) -> tuple[list[Any], dict[int, str]]:
+    """Read SMILES and bring the molecules to their standard form.
+
+    Parameters
+    ----------
+    smiles : list of str
+    standardizer : Standardizer
+
+    Returns
+    -------
+    molecules : list of rdkit.Chem.Mol or None
+        One for each SMILES; None for those that cannot be read, are not standardised, or have more
+        than 150 atoms without their hydrogens.
+    reasons : dict of int to str
+        Why not, by their places.
+    """
+    molecules, reasons = read_molecules(smiles)
+    for place, molecule in enumerate(molecules):
+        if place not in reasons:
+            molecules[place], reason = _standard(molecule, standardizer)
+            reasons |= {place: reason} if reason else {}
+    return molecules, reasons
+
+
 def refuse_unreadable(
     smiles: Sequence[Any], reasons: Mapping[int, str], lines: Sequence[int] | None = None
 ) -> None:
@@ -258,6 +286,18 @@ def _read_molecule(chem: Any, text: Any) -> tuple[Any, str]:
     if len(text.split()) > 1:
         return None, _BLANK
     return chem.MolFromSmiles(_ATOM_MAP.sub("", text)), "cannot be read by RDKit"
+
+
+def _standard(molecule: Any, standardizer: Callable[[Any], Any]) -> tuple[Any, str]:
+    """Return the standard form of a molecule, or None and the reason."""
+    atoms = molecule.GetNumAtoms()
+    if atoms > _MOST_ATOMS:
+        return None, f"has {atoms:,} atoms, more than {_MOST_ATOMS}"
+    try:
+        standard = standardizer(molecule)
+    except Exception as error:  # of any kind: those of RDKit's C++ have no class in common
+        return None, f"cannot be standardised by RDKit: {' '.join(str(error).split())}"
+    return standard, "" if standard.GetNumAtoms() else "has no atom"
 
 
 def _without_atom_maps(chem: Any, molecule: Any) -> Any:

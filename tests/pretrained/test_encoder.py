@@ -45,8 +45,10 @@ def test_saved_and_loaded(tmp_path):
     )
     made = encoder(tasks.x.featurizer, (0, 1))
     made.heads["regression"] = {"noise": 0.25}
+    (tmp_path / "a.tmp.npz").write_text("of somebody else")
     made.save(tmp_path / "a.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.tmp.npz"]
+    assert (tmp_path / "a.tmp.npz").read_text() == "of somebody else"
     again = AssayEncoder.load(tmp_path / "a.npz")
     assert again.about == {"data": "none"} and again.heads == made.heads
     difference = again.embed(ACIDS) - made.embed(ACIDS)

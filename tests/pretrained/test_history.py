@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 from molecules_small import ACIDS, ALCOHOLS, AMINES, write
@@ -28,6 +30,8 @@ def test_assays_of_the_history_are_told_apart_sooner(task_type, tmp_path):
     assert used == {
         **{"assays": 3, "molecules": 48, "too_small": 1, "unreadable": 1},
         "unreadable_rows": [[99, "C1CC", "cannot be read by RDKit"]],
+        **{"merged": 0, "contradicting": 0, "qualified": 0},
+        "range": None if classes else [1.0, 7.2],
     }
     trained.save(tmp_path / "encoder.npz")
     assert AssayEncoder.load(tmp_path / "encoder.npz").about == trained.about
@@ -62,3 +66,36 @@ def test_columns_in_any_letters(tmp_path):
     write(path, "assay,smiles,active", [("a", "C", 1)])
     with pytest.raises(ValueError, match="smiles and value, since values were measured"):
         history_columns(path, "regression")
+
+
+def test_what_is_left_out_and_merged_is_counted(tmp_path, monkeypatch):
+    encoder = AssayEncoder(MorganCounts(64), [make_net(64, (4,), 0.0)])
+    monkeypatch.setattr("deepchem_meta.pretrained.history._STEPS", 1)
+    rows = [("a", s, f">{5 + n / 10}" if n < 2 else 5 + n / 10) for n, s in enumerate(ALCOHOLS)]
+    rows += [("a", "C" * 151, 6), ("a", ALCOHOLS[3], 9), ("a", ALCOHOLS[4], 5.4)]
+    with pytest.warns(UserWarning, match="different results"):
+        trained = with_history(
+            encoder, write(tmp_path / "a.csv", "assay,smiles,value", rows), "regression"
+        )
+    used = trained.about["history"]
+    assert used["unreadable_rows"] == [[18, "C" * 151, "has 151 atoms, more than 150"]]
+    assert (used["unreadable"], used["merged"], used["contradicting"]) == (1, 4, 1)
+    assert used["qualified"] == 2 and used["range"] == [5.0, 9.0] and used["molecules"] == 16
+
+
+def test_values_with_units_and_damaged_files(tmp_path):
+    rows = [("a", s, 10, "nM") for s in ALCOHOLS]
+    path = write(tmp_path / "a.csv", "assay,smiles,value,Standard Units", rows)
+    with pytest.raises(ValueError, match="more must be better.*'Standard Units'"):
+        history_columns(path, "regression")
+    whole = gzip.compress(path.read_bytes())
+    (tmp_path / "a.csv.gz").write_bytes(whole[:-9])
+    with pytest.raises(ValueError, match=r"a.csv.gz must be a gzipped file that is whole"):
+        history_columns(tmp_path / "a.csv.gz", "regression")
+
+
+def test_a_history_of_which_nothing_can_be_read(tmp_path):
+    encoder = AssayEncoder(MorganCounts(64), [make_net(64, (4,), 0.0)])
+    path = write(tmp_path / "a.csv", "assay,smiles,active", [("a", "C" * 151, 1), ("a", "C(", 0)])
+    with pytest.raises(ValueError, match="2 of 2 that are not: line 2: .*has 151 atoms"):
+        with_history(encoder, path, "classification")

@@ -42,6 +42,13 @@ def test_a_measured_candidate_is_its_own_nearest_with_its_sign(measured):
     assert added.of(measured.canonical[0], predictions(1.0), 0)[-2:] == ["<5", ""]
 
 
+def test_a_candidate_that_a_tie_has_left_out(tmp_path):
+    rows = [("CCO", 1), ("CCCO", 1), ("CCN", 0), ("CCCN", 0), ("CCS", 0), ("SCC", 1)]
+    added = AddedCells(read_measured(write(tmp_path / "a.csv", "smiles,active", rows)), ["smiles"])
+    cells = added.of("CCS", predictions(0.5), 0)
+    assert cells[-2:] == ["", "measured, and left out: as many labels of either class"]
+
+
 @pytest.mark.parametrize(
     ("similarity", "warning"),
     [

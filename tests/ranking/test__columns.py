@@ -1,8 +1,8 @@
-"""Which columns hold the SMILES and the results."""
+"""Which columns hold the SMILES and the names."""
 
 import pytest
 
-from deepchem_meta.ranking._columns import find_names, find_result, find_smiles
+from deepchem_meta.ranking._columns import find_names, find_smiles
 
 MOLECULES = ["CCOC(=O)C", "c1ccccc1O", "CC(C)CCN"]
 
@@ -34,36 +34,14 @@ def test_smiles_that_are_not_there():
         find_smiles("f.csv", ["a", "b"], [["", "x"]], "a")
 
 
-ROWS = [[m, v, n] for m, v, n in zip(MOLECULES, ("5.1", "6.2", "7.0"), "120", strict=True)]
-
-
-def test_the_only_column_or_the_one_that_is_called_a_result():
-    assert find_result("f.csv", ["smiles", "y"], [row[:2] for row in ROWS], 0, None, None)[0] == 1
-    assert find_result("f.csv", ["smiles", "pIC50", "n"], ROWS, 0, None, None)[0] == 1
-    assert find_result("f.csv", ["smiles", "pIC50", "n"], ROWS, 0, "n", None)[0] == 2
-
-
-def test_several_or_none():
-    with pytest.raises(ValueError, match="name it .* Received: 'y', 'n' of the columns"):
-        find_result("f.csv", ["smiles", "y", "n"], ROWS, 0, None, None)
-    with pytest.raises(ValueError, match="Received: none of the columns"):
-        find_result("f.csv", ["smiles"], [[m] for m in MOLECULES], 0, None, None)
-    with pytest.raises(ValueError, match="the column of results must be one of"):
-        find_result("f.csv", ["smiles", "y", "n"], ROWS, 0, "z", None)
-
-
-def test_a_column_called_a_result_that_is_none_is_told():
-    words = [[m, "good" * n, "1"] for n, m in enumerate(MOLECULES, 1)]
-    with pytest.raises(ValueError, match="activity"):
-        find_result("f.csv", ["smiles", "activity", "n"], words, 0, None, None)
-
-
-def test_numbers_with_commas_are_told_of_where_nothing_else_is_a_result():
-    rows = [[m, v, "x"] for m, v in zip(MOLECULES, ("5,1", "6,2", "7,0"), strict=True)]
-    with pytest.raises(ValueError, match="numbers in 'y' must be written with a point"):
-        find_result("f.csv", ["smiles", "y", "note"], rows, 0, None, None)
-    rows = [[*row[:2], str(n)] for n, row in enumerate(rows)]
-    assert find_result("f.csv", ["smiles", "y", "n"], rows, 0, None, None)[0] == 2
+def test_a_first_line_that_is_a_row():
+    pytest.importorskip("rdkit")
+    for name in ("CCO", "c1ccccc1O"):  # "CN" may be a name
+        with pytest.raises(ValueError, match="first line must name the columns.*which is a molec"):
+            find_smiles("f.csv", [name, "1"], [[m, "1"] for m in MOLECULES], None)
+    rows = [[m, "1"] for m in MOLECULES]
+    assert find_smiles("f.csv", ["CN", "1"], rows, None) == 0
+    assert find_smiles("f.csv", ["CCO", "1"], rows, "CCO") == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deepchem_meta.ranking._formats import check_file, check_format
+from deepchem_meta.ranking._formats import check_file, check_format, kind_of
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.CSV.GZ", "a.txt", "a", "/dev/stdin", "a.sdf.csv"])
@@ -34,3 +34,8 @@ def test_pipes_and_folders_are_no_files(tmp_path):
     with pytest.raises(ValueError, match="Received: a folder"):
         check_file(tmp_path)
     check_file(tmp_path / "none.csv")  # opening it raises FileNotFoundError
+
+
+def test_the_last_suffix_but_gz_is_the_kind(tmp_path):
+    for name, kind in (("a.smi", ".smi"), ("a.SMI.gz", ".smi"), ("a.smi.csv", ".csv"), ("a", "")):
+        assert kind_of(tmp_path / name) == kind

@@ -51,8 +51,14 @@ def test_files_that_are_no_library(tmp_path):
     with pytest.raises(ValueError, match="in the encoding UTF-8"):
         Library(path)
     (tmp_path / "a.csv.gz").write_bytes(b"not zipped")
-    with pytest.raises(ValueError, match=r"a.csv.gz must be a CSV file"):
+    with pytest.raises(ValueError, match=r"a.csv.gz must be a gzipped file that is whole"):
         Library(tmp_path / "a.csv.gz")
+    path.write_text("id,smiles,id\n1,CCO,2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no two columns may have the same name.*'id'"):
+        Library(path)
+    path.write_text("CCCCCCO\nCCCCCCN\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="the first line must name the columns"):
+        Library(path)
     with pytest.raises(ValueError, match=r"a.sdf must be a CSV file, or a .smi file"):
         Library(tmp_path / "a.sdf")
 
@@ -61,3 +67,23 @@ def test_the_processes_need_no_tensorflow():
     code = "import sys, deepchem_meta.ranking._library; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_blank_rows_are_counted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("\nsmiles,n\nCCO,1\n,\n\nCCN,2\n\n", encoding="utf-8")
+    library, (chunk,) = read(path)
+    assert chunk.lines == [3, 6] and library.blank == 2
+
+
+def test_a_molecule_of_more_than_150_atoms(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(f"smiles\n{'C' * 150}\n{'C' * 151}\n", encoding="utf-8")
+    _, (chunk,) = read(path)
+    assert chunk.reasons == {1: "has 151 atoms, more than 150"}
+
+
+def test_only_the_last_suffix_says_the_format(tmp_path):
+    path = tmp_path / "a.smi.csv"
+    path.write_text("smiles,n\nCCO,1\n", encoding="utf-8")
+    assert read(path)[0].columns == ["smiles", "n"]

@@ -8,15 +8,15 @@ from deepchem_meta.ranking._output import RankedRows
 
 def test_rows_are_written_by_rank_or_as_they_came(tmp_path):
     path = tmp_path / "a.csv"
-    with RankedRows(path) as rows:
+    with RankedRows(tmp_path) as rows:
         for name, score in (("a", 0.2), ('b, "quoted"', 0.9), ("c\nd", np.nan), ("e", 0.9)):
             rows.add([name, "x"], score)
         assert len(rows) == 4 and not path.exists()
         assert rows.best(2) == [['b, "quoted"', "x"], ["e", "x"]]
         assert len(rows.best(9)) == 3  # without the one that has no score
-        rows.write(["name", "other", "place"], "rank")
+        rows.write(path, ["name", "other", "place"], "rank")
         by_rank = list(csv.reader(path.read_text().splitlines(keepends=True)))
-        rows.write(["name", "other", "place"], "library")
+        rows.write(path, ["name", "other", "place"], "library")
     as_they_came = list(csv.reader(path.read_text().splitlines(keepends=True)))
     assert by_rank[0] == as_they_came[0] == ["name", "other", "place"]
     assert [(row[0], row[2]) for row in by_rank[1:]] == [
@@ -29,7 +29,7 @@ def test_rows_are_written_by_rank_or_as_they_came(tmp_path):
 def test_what_fails_leaves_the_earlier_file(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("earlier")
-    with pytest.raises(KeyboardInterrupt), RankedRows(path) as rows:
+    with pytest.raises(KeyboardInterrupt), RankedRows(tmp_path) as rows:
         rows.add(["a"], 1.0)
         raise KeyboardInterrupt
     assert path.read_text() == "earlier" and len(list(tmp_path.iterdir())) == 1

@@ -93,7 +93,11 @@ def test_files_of_other_formats(name, tmp_path):
             "at least 2 active and 2 inactive.*Received: 2 active and 1 in",
         ),
         ("smiles,active", [(s, 1) for s, _ in FOUR], "Received: 4 active and 0 inactive"),
-        ("smiles,pIC50", [(s, 6.5) for s, _ in FOUR], "must differ. Received: 4 of 6.5"),
+        (
+            "smiles,pIC50",
+            [(s, 6.5) for s, _ in FOUR],
+            "must differ by 1e-06 or more. Received: 4 of 6.5",
+        ),
         ("smiles,pIC50", [("CCO", 6.5), ("CCN", 7)], "at least 4 compounds.*Received: 2"),
         ("smiles,active", [("red", 1), ("green", 0)], "the column 'smiles' must hold SMILES"),
         ("name,active", [("red", 1), ("green", 0)], "a column must hold SMILES"),
@@ -117,3 +121,55 @@ def test_wrong_names_of_columns(tmp_path):
         read_measured(path, smiles="active")
     with pytest.raises(FileNotFoundError):
         read_measured(tmp_path / "none.csv")
+
+
+def test_values_of_one_molecule_that_are_far_apart_are_told(tmp_path):
+    rows = [("CCO", 5.0), ("CCN", 6.0), ("CCC", 7.0), ("CCS", 4.0), ("OCC", 6.5), ("NCC", 7.0)]
+    found = read_measured(write(tmp_path / "a.csv", "smiles,pIC50", rows))
+    assert found.contradicting == [[2, 6]] and found.values[0] == 5.75 and found.undecided == []
+    # 10 and 1000 nM are 8 and 6; percentages have a scale of their own.
+    rows = [("CCO", 10), ("CCN", 20), ("CCC", 30), ("CCS", 40), ("OCC", 1000)]
+    assert read_measured(write(tmp_path / "a.csv", "smiles,Ki (nM)", rows)).contradicting == [
+        [2, 6]
+    ]
+    assert read_measured(write(tmp_path / "a.csv", "smiles,% inh", rows)).contradicting == []
+
+
+def test_a_tie_is_remembered(tmp_path):
+    path = write(tmp_path / "a.csv", "smiles,active", [*FOUR, ("CCCCO", 1), ("OCCCC", 0)])
+    found = read_measured(path)
+    assert found.undecided == ["CCCCO"] and len(found) == 4 and found.contradicting == [[6, 7]]
+
+
+def test_molecules_that_are_too_large_or_raise_in_rdkit(tmp_path):
+    path = write(tmp_path / "a.csv", "smiles,active", [*FOUR, ("C" * 151, 1), ("CCCCS", 0)])
+
+    def fails_on_sulphur(molecule):
+        if any(atom.GetSymbol() == "S" for atom in molecule.GetAtoms()):
+            raise RuntimeError("Pre-condition\nViolation")
+        return molecule
+
+    found = read_measured(path, standardizer=fails_on_sulphur)
+    assert [(row.line, row.reason) for row in found.unreadable] == [
+        (6, "has 151 atoms, more than 150"),
+        (7, "cannot be standardised by RDKit: Pre-condition Violation"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "values", [(5 + n * 1e-9 for n in range(4)), (n * 1e-30 for n in range(4))]
+)
+def test_values_that_do_not_differ_enough(values, tmp_path):
+    rows = [(s, repr(v)) for (s, _), v in zip(FOUR, values, strict=True)]
+    with pytest.raises(ValueError, match="must differ by 1e-06 or more"):
+        read_measured(write(tmp_path / "a.csv", "smiles,value", rows))
+
+
+def test_damaged_gzip_is_named(tmp_path):
+    path = tmp_path / "a.csv.GZ"
+    whole = gzip.compress(("smiles,active\n" + "".join(f"{s},{y}\n" for s, y in FOUR)).encode())
+    path.write_bytes(whole)
+    assert len(read_measured(path)) == 4
+    path.write_bytes(whole[:-9])
+    with pytest.raises(ValueError, match=r"a.csv.GZ must be a gzipped file that is whole"):
+        read_measured(path)

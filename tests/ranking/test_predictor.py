@@ -30,3 +30,16 @@ def test_scores_and_similarities_of_any_featurizer(size, tmp_path):
     assert found.lower is None and found.upper is None
     left_out = predictor.left_out()
     assert left_out.measure == "roc_auc" and left_out.repeats == 16 and 0 <= left_out.value <= 1
+
+
+def test_predictions_that_are_not_finite_are_an_error(tmp_path, monkeypatch):
+    encoder = AssayEncoder(MorganCounts(64), [make_net(64, (8,), 0.0)])
+    rows = [(s, 5 + n) for n, s in enumerate(ALCOHOLS[:4])]
+    measured = read_measured(write(tmp_path / "a.csv", "smiles,pIC50", rows))
+    predictor = AssayPredictor(encoder, measured)
+    molecules = parse_smiles(ALCOHOLS[3:6])[0]
+    stored = [part.compute(molecules) for part in predictor.featurizer.parts]
+    spread = np.array([[1.0], [np.nan], [1.0]])
+    monkeypatch.setattr(type(predictor._adapted), "predict_std", lambda self, x: spread)
+    with pytest.raises(ValueError, match="must be finite.* Received: 1 of 3 that are not"):
+        predictor.predict(stored)

@@ -201,7 +201,7 @@ def test_wrong_libraries_write_nothing(files, encoder, tmp_path):
         ("", "must have a row for each candidate"),
         ("smiles\n", "must have a row for each candidate"),
         ("name\nred\ngreen\n", "a column must hold SMILES"),
-        ('smiles\n"CCO\nCCN\n', "must be a CSV file in the encoding UTF-8"),
+        ('smiles\n"CCO\nCCN\n', "line 2: quotes round a cell must be closed"),
     ):
         files["candidates"].write_text(text)
         with pytest.raises(ValueError, match=message):
@@ -241,6 +241,7 @@ def test_history_trains_a_copy_further(files, encoder, tmp_path):
     np.testing.assert_array_equal(encoder.embed(["CCO"]), before)
     assert len(rows_of(files["output"])) == len(LIBRARY)
     used = {"assays": 2, "molecules": 48, "too_small": 1, "unreadable": 0, "unreadable_rows": []}
+    used |= {"merged": 0, "contradicting": 0, "qualified": 0, "range": None}
     assert ranking.history == used | {"seconds": ranking.history["seconds"]}
     # Two figures: with the history, and that of the same command without one.
     alone = rank(**files, encoder=encoder)
@@ -319,3 +320,54 @@ def test_a_pipe_is_refused(files, encoder, tmp_path):
 
 def test_it_is_a_function_of_the_package():
     assert dc.rank is rank
+
+
+def test_an_output_that_is_a_pipe_is_refused_and_a_link_followed(files, encoder, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ValueError, match="`output` must be a file in a folder.* no pipe or device"):
+        rank(**files | {"output": tmp_path / "pipe.csv"}, encoder=encoder)
+    (tmp_path / "link.csv").symlink_to("target.csv")
+    rank(**files | {"output": tmp_path / "link.csv"}, encoder=encoder)
+    assert (tmp_path / "link.csv").is_symlink() and len(rows_of(tmp_path / "target.csv")) == 23
+
+
+def test_files_called_tmp_are_left_alone(files, encoder, tmp_path):
+    page = tmp_path / "page.html"
+    others = [tmp_path / "ranked.csv.tmp", tmp_path / "page.html.tmp"]
+    for other in others:
+        other.write_text("of somebody else")
+    rank(**files, report=page, encoder=encoder)
+    assert [other.read_text() for other in others] == ["of somebody else"] * 2
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_without_the_report_there_is_no_output(files, encoder, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError("no space left")
+
+    files["output"].write_text("earlier")
+    monkeypatch.setattr(ranker, "write_report", fail)
+    with pytest.raises(OSError, match="no space left"):
+        rank(**files, report=tmp_path / "page.html", encoder=encoder)
+    assert files["output"].read_text() == "earlier" and len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(files, monkeypatch, tmp_path):
+    def fail():
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr(ranker, "load", fail)
+    with pytest.raises(OSError, match="/proc/page.html"):
+        rank(**files, report="/proc/page.html")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_candidates_that_were_left_out_are_large_or_blank(files, encoder):
+    write(files["support"], "smiles,active", [*SUPPORT, ("CCSC", 1), ("CSCC", 0)])
+    files["candidates"].write_text(f"smiles,n\nCCSC,1\n,\n{'C' * 151},2\n", encoding="utf-16")
+    ranking = rank(**files, encoder=encoder, order="library")
+    assert [row["warning"] for row in rows_of(files["output"])] == [
+        "measured, and left out: as many labels of either class",
+        f"line 4: '{'C' * 151}' has 151 atoms, more than 150",
+    ]
+    assert ranking.blank == 1 and ranking.smiles == "smiles"

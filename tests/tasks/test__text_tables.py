@@ -141,3 +141,13 @@ def test_bad_arguments(call, error):
 def test_arguments_may_be_left_out():
     assert check_encoding(None) is check_delimiter(None) is None
     assert check_delimiter("|") == "|" and check_encoding("Latin1") == "iso8859-1"
+
+
+def test_damaged_gzip_and_large_cells_are_named(tmp_path):
+    whole = gzip.compress(TEXT.encode())
+    for data in (whole[:-9], b"none"):
+        with pytest.raises(ValueError, match="table.csv.gz must be a gzipped file that is whole"):
+            read(tmp_path, data, name="table.csv.gz")
+    assert read(tmp_path, whole, name="table.CSV.GZ").lines == [2, 3]
+    with pytest.raises(ValueError, match="line 2: a cell must have at most 131,072 characters"):
+        read(tmp_path, "smiles\n" + "C" * 200_000)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepchem_meta.tasks import morgan_fingerprints, scaffolds
-from deepchem_meta.tasks.molecules import canonical_smiles, identify, parse_smiles
+from deepchem_meta.tasks.molecules import canonical_smiles, identify, parse_smiles, read_standard
 
 SMILES = ["CCO", "c1ccccc1C", "CC(=O)O", "C1CCCCC1N"]
 
@@ -24,6 +24,18 @@ class TestRDKit:
     @pytest.fixture(autouse=True)
     def rdkit(self):
         pytest.importorskip("rdkit")
+
+    def test_standard_forms_and_why_there_are_none(self):
+        def raising(molecule):
+            raise RuntimeError("of C++")
+
+        large = "C" * 151
+        molecules, reasons = read_standard(["CCO", "C(", large, "C" * 150], lambda one: one)
+        assert [m and m.GetNumAtoms() for m in molecules] == [3, None, None, 150]
+        assert reasons == {1: "cannot be read by RDKit", 2: "has 151 atoms, more than 150"}
+        molecules, reasons = read_standard(["CCO", large], raising)
+        assert molecules == [None, None]
+        assert reasons[0] == "cannot be standardised by RDKit: of C++"
 
     def test_fingerprints_are_rdkits(self):
         from rdkit import Chem
