@@ -32,8 +32,8 @@ class ImplicitMAML(MAML):
     .. math:: g_i = \left(I + \frac{1}{\lambda} \nabla^2 S_i(\phi_i)\right)^{-1} \nabla Q_i(\phi_i)
 
     which conjugate gradients solve with products of the Hessian and a vector. Memory does not grow
-    with the inner steps. By default the steps and the formula are those of the authors' code,
-    which train where the exact ones do not; see `damping`.
+    with the inner steps. By default the steps and the formula are those of the authors' code, see
+    `damping`, but for the clipping of inner steps.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ class ImplicitMAML(MAML):
         With 0, each inner step is pulled, at test too, and the formula is the exact one above.
     inner_clipnorm : float or None, default 2.0
         The gradients of an inner step are scaled down to this norm, as in `MAML`. The meta-gradient
-        does not see the path, so nothing else keeps the inner loop from diverging.
+        does not see the path, so nothing else keeps the inner loop from diverging. The authors'
+        code, for classification alone, does not clip: None.
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options

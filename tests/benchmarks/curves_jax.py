@@ -342,11 +342,6 @@ class Trainer:
         value, self.state = self._jitted_step(self.state, support, query)
         return float(value)
 
-    def gradient(self, support, query):
-        """Return the mean query loss and the mean meta-gradient of some tasks."""
-        learned, _, count = self.state
-        return self._mean(learned, count, support, query)
-
     def accuracy(self, support, query):
         """Return the accuracy in each task, as a float array."""
         return np.asarray(self._jitted_score(self.state[0], support, query), np.float64)
