@@ -57,6 +57,9 @@ class Posterior(NamedTuple):
     logs: tf.Tensor
 
 
+_LOGS = 6  # the place of `Posterior.logs` in a head, which may go on
+
+
 class GaussianProcessHead(EmbeddingAlgorithm):
     r"""Deep kernel transfer: an exact Gaussian process on the embedding of a task's support set.
 
@@ -208,8 +211,7 @@ class GaussianProcessHead(EmbeddingAlgorithm):
         dict of str to float
             By the names of `hyperparameters`, of which they can be a part.
         """
-        process = Posterior(*adapted.head[: len(Posterior._fields)])  # before what is about classes
-        values = np.exp(process.logs)
+        values = np.exp(adapted.head[_LOGS])
         numbers = zip([self._noise, *self._amplitudes, self._length_scale], values, strict=True)
         return {number.name: float(value) for number, value in numbers if number.variables}
 

@@ -253,6 +253,7 @@ def test_a_loss_that_is_not_finite_saves_nothing(tmp_path):
 
 INTERRUPTED = """
 import pathlib, sys, threading, _thread
+import keras
 import numpy as np
 from learners import ResumableSine, values
 from deepchem_meta.metalearning import MAML
@@ -265,19 +266,27 @@ folder, rng, steps = sys.argv[1], np.random.default_rng(int(sys.argv[2])), 15_00
 whole = make(folder + "/whole")
 whole.fit(steps)
 
-def interrupt(maml, step, delay):
-    while maml.step < step and not stop.wait(0.001):  # not by the clock: machines are busy
-        pass
-    if not stop.wait(delay):
+class Tell(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.step, self.reached, self.ended = step, threading.Event(), threading.Event()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) >= self.step:
+            self.reached.set()
+
+def interrupt(tell, delay):
+    tell.reached.wait()  # not by the clock: machines are busy
+    if not tell.ended.wait(delay):
         _thread.interrupt_main()
 
 maml, interrupts = make(folder + "/parts"), 0
 while (left := steps - maml.step) > 0:
-    stop, step = threading.Event(), maml.step + int(steps * rng.uniform(0.01, 0.25))
-    watch = threading.Thread(target=interrupt, args=(maml, step, rng.uniform(0, 0.05)))
+    tell = Tell(maml.step + int(steps * rng.uniform(0.01, 0.25)))
+    watch = threading.Thread(target=interrupt, args=(tell, rng.uniform(0, 0.05)))
     watch.start()
     try:
-        maml.fit(left)
+        maml.fit(left, callbacks=[tell])
     except KeyboardInterrupt:
         interrupts += 1
         if interrupts % 3 == 0:  # some of them in the same object, some in a new one
@@ -285,7 +294,8 @@ while (left := steps - maml.step) > 0:
             if list(pathlib.Path(folder, "parts").glob("*.index")):
                 maml.restore()
     finally:
-        stop.set()
+        tell.ended.set()
+        tell.reached.set()
         watch.join()
 for a, b in zip(values(maml.learner), values(whole.learner)):
     np.testing.assert_array_equal(a, b)

@@ -25,6 +25,8 @@ NAMES = sorted(
     and name not in ("MetaAlgorithm", "EmbeddingAlgorithm")
 )
 RATES = ("MAML", "ANIL", "BOIL", "MetaSGD", "ProtoMAML", "Reptile", "ImplicitMAML", "MAMLPlusPlus")
+# As it was when the oldest checkpoints were written.
+OLDER = {"ImplicitMAML": {"damping": 0.0, "inner_clipnorm": None}}
 
 
 def make(name, model_dir):
@@ -51,6 +53,7 @@ def make(name, model_dir):
         task_execution="looped",
         jit_compile=False,
         **options,
+        **OLDER.get(name, {}),
     )
 
 
