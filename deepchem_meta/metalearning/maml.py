@@ -224,13 +224,28 @@ class MAML(MetaAlgorithm):
 
         Parameters and result are those of `MetaAlgorithm.adapt_after`.
         """
-        kind = type(self)
-        own = kind.adapt_task, kind.adapt_and_settle
-        if own != (MAML.adapt_task, MAML.adapt_and_settle):  # there may be more than the inner loop
+        kinds = type(self).__mro__
+        last = {
+            name: next(kind for kind in kinds if name in vars(kind))
+            for name in ("adapt_task", "adapt_and_settle", "values_after")
+        }
+        # A subclass with an `adapt_task` of its own may do more than the inner loop.
+        own = last["adapt_task"] is not last["values_after"]
+        if own or issubclass(last["adapt_and_settle"], MAML):
             return super().adapt_after(params, support, numbers, counts)
-        loss = self.inner_loss(params, support)
-        found = self.inner_loop(numbers).after(loss, params, counts)
+        found = self.values_after(params, support, numbers, counts)
         return [Adapted(self.model.settle(values, support.arrays)) for values in found]
+
+    def values_after(
+        self,
+        params: list[tf.Tensor],
+        support: TaskBatch,
+        numbers: dict[str, tf.Tensor],
+        counts: Sequence[int],
+    ) -> list[list[tf.Tensor]]:
+        """Return what `adapt_task` does after each of several numbers of steps, on one path."""
+        loss = self.inner_loss(params, support)
+        return self.inner_loop(numbers).after(loss, params, counts)
 
     def inner_loop(self, numbers: dict[str, tf.Tensor], more: int = 0) -> InnerLoop:
         """Return the steps of adaptation, whose `run` takes them on a loss.

@@ -211,20 +211,16 @@ class MAMLPlusPlus(MAML):
         values = self._path(params, support, numbers, steps)[-1]
         return self._norm.place(values, steps - 1)[: len(params)]
 
-    def adapt_after(
+    def values_after(
         self,
         params: list[tf.Tensor],
         support: TaskBatch,
         numbers: dict[str, tf.Tensor],
         counts: Sequence[int],
-    ) -> list[Adapted]:
-        """Return the model after each of several numbers of steps, which share one path.
-
-        Parameters and result are those of `MetaAlgorithm.adapt_after`.
-        """
+    ) -> list[list[tf.Tensor]]:
+        """Return what `adapt_task` does after each of several numbers of steps, on one path."""
         path = self._path(params, support, numbers, max(counts))
-        found = [self._norm.place(path[count], count - 1)[: len(params)] for count in counts]
-        return [Adapted(self.model.settle(values, support.arrays)) for values in found]
+        return [self._norm.place(path[count], count - 1)[: len(params)] for count in counts]
 
     def objective(
         self,

@@ -196,3 +196,15 @@ def test_cosine_annealing_is_of_the_default_optimizer():
     for optimizer in (None, keras.optimizers.SGD()):
         with pytest.raises(TypeError, match="must be True or False"):
             MAMLPlusPlus(Quadratic(), optimizer=optimizer, cosine_annealing="yes")
+
+
+def test_an_adapt_task_of_a_subclass_counts_in_evaluate():
+    class Still(MAMLPlusPlus):
+        def adapt_task(self, params, support, numbers, steps):
+            return params
+
+    tasks = SinusoidTasks(shots=5)
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])
+    algorithm = Still(KerasLearner(model, "mse", tasks), 0.1, 2, **PLAIN)
+    found = algorithm.evaluate(tasks, n_tasks=3, optimization_steps=(0, 2)).mean["loss"]
+    assert found[0] == found[1]
