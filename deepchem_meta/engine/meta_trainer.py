@@ -280,8 +280,9 @@ class MetaTrainer:
         plain = plan._replace(
             vectorized=wanted.task_execution == "vectorized", jit_compile=wanted.jit_compile is True
         )
-        if not plan.jit_compile and self._can_run_together(layout, tasks, numbers):
-            plan = plan._replace(together=True)
+        compiled = plan.jit_compile and (plan.vectorized or wanted.jit_compile is True)
+        if not compiled and self._can_run_together(layout, tasks, numbers):
+            plan = plan._replace(together=True, jit_compile=False)
             if draws_random_numbers(self._trace(layout, numbers)):  # in one pass others
                 plain = plain._replace(together=True)
         step = None

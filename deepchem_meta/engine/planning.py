@@ -10,19 +10,24 @@ import tensorflow as tf
 # Which ops are stateful is not to be had from the public API for the functions inside a graph.
 from tensorflow.python.framework import op_def_registry
 
-from deepchem_meta.engine.sum_over_tasks import Plan
+from deepchem_meta.engine.sum_over_tasks import TASKS_AT_ONCE, Plan
 
 __all__ = ["agree", "choose_plan", "draws_random_numbers"]
 
 # From here on a loop is faster on a CPU: each task has its own copy of the variables, and those of
-# one task at a time stay in the cache. 8 tasks, 3 inner steps, ms vectorised with XLA and looped:
-# 1.2 and 1.5 with 32 KiB of variables, 2.8 and 1.9 with 96, 9.4 and 7.5 with 320, 48 and 36 with
-# 2,160.
-_MOST_BYTES_VECTORIZED = 2**16
+# one task at a time stay in the cache. 8 tasks of 25 + 25 examples, 3 inner steps, ms vectorised
+# and looped, both with XLA: 1.3 and 1.7 with 9 KiB of variables, 5.5 and 6.4 with 131, 12 and 13
+# with 388, 24 and 26 with 1,004, 49 and 35 with 2,060, 257 and 224 with 9,226.
+_MOST_BYTES_VECTORIZED = 2**19
+
+# XLA's loop takes one task at a time, TensorFlow's one a core. On two cores XLA's is the faster
+# (35 and 47 ms in the example above with 2,060 KiB); more cores give TensorFlow's more.
+_MOST_CORES_COMPILED = 2
 
 _RANDOM = "StatelessRandom"
 _READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarHandleOp"}
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
 _CONTROL_FLOW = {"If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile"}
 
 
@@ -70,12 +75,21 @@ def choose_plan(
     types = [node.op for node in (*nodes, *called)]
     ordered = any(_is_stateful(name) for name in types)
     reached = [function.graph.get_operation_by_name(node.name) for node in nodes]
-    obstacle = _obstacle(reached, types, nbytes, ragged)
+    obstacle = _obstacle(reached, types, ragged)
     if shares_cpu:
         obstacle = "to share the CPU with those of other replicas"
+    large = nbytes > _MOST_BYTES_VECTORIZED and not tf.config.list_logical_devices("GPU")
     asked = task_execution != "auto" or jit_compile != "auto"
-    vectorized = obstacle is None if task_execution == "auto" else task_execution == "vectorized"
-    jit = obstacle is None if jit_compile == "auto" else jit_compile
+    vectorized = task_execution == "vectorized"
+    if task_execution == "auto":
+        vectorized = obstacle is None and not large
+    jit = jit_compile
+    if jit_compile == "auto":
+        jit = obstacle is None and (
+            vectorized or not large or TASKS_AT_ONCE <= _MOST_CORES_COMPILED
+        )
+    if obstacle is None and large:
+        obstacle = f"{nbytes // 1024} KiB of variables"
     if vectorized and ragged:
         raise ValueError(
             "`task_execution` must be 'auto' or 'looped' for batches whose shapes differ from "
@@ -125,15 +139,15 @@ def draws_random_numbers(function: tf.types.experimental.ConcreteFunction) -> bo
     return any(node.op.startswith(_RANDOM) for node in (*nodes, *called))
 
 
-def _obstacle(
-    operations: Sequence[tf.Operation], types: Sequence[str], nbytes: int, ragged: bool
-) -> str | None:
-    """Name what speaks against vectorising a task with XLA, if anything does."""
+def _obstacle(operations: Sequence[tf.Operation], types: Sequence[str], ragged: bool) -> str | None:
+    """Name what speaks against compiling a task with XLA, if anything does."""
     if ragged:
         return "batches whose shapes differ"
+    known: dict[str, bool] = {}
     for operation in operations:
         tensors = [output for output in operation.outputs if output.dtype != tf.resource]
-        if not all(tensor.shape.is_fully_defined() for tensor in tensors):
+        shaped = all(tensor.shape.is_fully_defined() for tensor in tensors)
+        if not shaped and not _needs_no_data(operation, known):
             return f"an unknown shape, from the op {operation.type}"
     on_cpu = not tf.config.list_logical_devices("GPU")
     for name in types:
@@ -145,9 +159,30 @@ def _obstacle(
             return f"control flow, from the op {name}"
         if on_cpu and name.startswith(("Conv", "DepthwiseConv")):
             return f"a convolution, from the op {name}"
-    if on_cpu and nbytes > _MOST_BYTES_VECTORIZED:
-        return f"{nbytes // 1024} KiB of variables"
     return None
+
+
+def _needs_no_data(operation: tf.Operation, known: dict[str, bool]) -> bool:
+    """Say whether constants and shapes are all that an operation computes with.
+
+    XLA computes it while it compiles. The gradient of a broadcast works so with the axes to sum
+    over. `known` holds the answers so far, by the names of operations.
+    """
+    if operation.name not in known:
+        shapes_only = operation.type in _SHAPES and all(
+            tensor.shape.is_fully_defined() for tensor in operation.inputs
+        )
+        inputs = [tensor.op for tensor in operation.inputs]
+        known[operation.name] = (
+            operation.type == "Const"
+            or shapes_only
+            or (
+                bool(inputs)
+                and not _is_stateful(operation.type)
+                and all(_needs_no_data(one, known) for one in inputs)
+            )
+        )
+    return known[operation.name]
 
 
 def _nodes(graph: tf.Graph) -> tuple[list, list]:

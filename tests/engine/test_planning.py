@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deepchem_meta.engine import planning
 from deepchem_meta.engine.planning import agree, choose_plan
 
 AUTO = {"task_execution": "auto", "jit_compile": "auto", "nbytes": 1000, "ragged": False}
@@ -30,6 +31,8 @@ def branch(x):
         (lambda x: tf.boolean_mask(x, x > 0), "unknown shape"),
         (lambda x: tf.where(x > 0), "unknown shape"),
         (lambda x: tf.unique(x[0])[0], "unknown shape"),
+        (lambda x: axes_of_a_broadcast(x), None),
+        (lambda x: axes_from_data(x), "unknown shape"),
         (lambda x: x * tf.random.uniform((4,)), "the stateful op RandomUniform"),
         (lambda x: counted(x), "the stateful op AssignAddVariableOp"),
         (branch, "control flow"),
@@ -51,10 +54,30 @@ def test_rule_gives_way_to_what_is_asked():
     assert plan[:2] == (True, False) and "as asked" in plan.reason
 
 
-def test_large_models_are_looped():
+@pytest.mark.parametrize(("cores", "compiled"), [(1, True), (2, True), (16, False)])
+def test_large_models_are_looped(monkeypatch, cores, compiled):
+    monkeypatch.setattr(planning, "TASKS_AT_ONCE", cores)
     concrete = tf.function(lambda x: x @ dense).get_concrete_function(tf.TensorSpec((4, 4)))
     plan = choose_plan(concrete, **{**AUTO, "nbytes": 10**6})
-    assert plan[:2] == (False, False) and "976 KiB of variables" in plan.reason
+    assert plan[:2] == (False, compiled) and "976 KiB of variables" in plan.reason
+
+
+def test_large_models_with_convolutions_are_not_compiled():
+    def convolution(x):
+        return tf.nn.conv2d(x[None, :, :, None], kernel, 1, "SAME")
+
+    concrete = tf.function(convolution).get_concrete_function(tf.TensorSpec((4, 4)))
+    plan = choose_plan(concrete, **{**AUTO, "nbytes": 10**6})
+    assert plan[:2] == (False, False) and "a convolution" in plan.reason
+
+
+def axes_of_a_broadcast(x):
+    a, b = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(x[0]))
+    return tf.reduce_sum(x, axis=tf.ensure_shape(tf.concat([a, b], 0), (1,)))
+
+
+def axes_from_data(x):
+    return tf.raw_ops.BroadcastGradientArgs(s0=tf.cast(x[0], tf.int32), s1=tf.shape(x))[0]
 
 
 def test_only_tasks_that_change_state_are_strictly_in_turn():
