@@ -206,9 +206,10 @@ class ImplicitMAML(MAML):
         ]
 
         softness = self._regularization + 10 * self._damping
+        derivatives = second_derivatives(support, adapted, moved, fixed)
 
         def scaled_derivative(places, vectors):
-            found = second_derivative(support, adapted, moved, places, vectors)
+            found = derivatives(places, vectors)
             return [None if part is None else part / softness for part in found]
 
         def product(vectors):
@@ -235,14 +236,12 @@ def _check_unbounded(model: LearnerModel, adapt_variables: Any) -> None:
         )
 
 
-def second_derivative(
-    support: TaskBatch,
-    values: list[tf.Tensor],
-    first: list[int],
-    second: list[int],
-    vectors: list[tf.Tensor],
-) -> list[tf.Tensor]:
-    r"""Return :math:`\nabla_s (\nabla_f S \cdot v)` for the support loss S.
+def second_derivatives(
+    support: TaskBatch, values: list[tf.Tensor], first: list[int], second: list[int]
+) -> Callable[[list[int], list[tf.Tensor]], list[tf.Tensor | None]]:
+    r"""Return a function that gives :math:`\nabla_s (\nabla_f S \cdot v)` for the support loss S.
+
+    The gradient of S is traced once, for all calls of the function.
 
     Parameters
     ----------
@@ -251,26 +250,30 @@ def second_derivative(
     values : list of tf.Tensor
         Where it is taken.
     first, second : list of int
-        The places of f and of s among `values`.
-    vectors : list of tf.Tensor
-        v, one for each of `first`.
+        The places of f, and all those that s may have, among `values`.
 
     Returns
     -------
-    list of tf.Tensor or None
-        One for each of `second`; None where the gradient does not depend on it.
+    callable
+        ``(places, vectors) -> derivatives``: s as places, which are among `first` and `second`; v,
+        a vector for each of `first`. The result has a tensor for each of `places`, and None where
+        the gradient does not depend on it.
     """
-    values = list(values)
-    inside, outside = ([values[index] for index in places] for places in (first, second))
-    with tf.GradientTape() as outer:
-        outer.watch(outside)
+    inside = [values[index] for index in first]
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch([*inside, *(values[index] for index in second)])
         with tf.GradientTape() as inner:
             inner.watch(inside)
-            loss = support.loss(values)
+            loss = support.loss(list(values))
         gradients = inner.gradient(loss, inside, unconnected_gradients="zero")
         gradients = [_dense(gradient) for gradient in gradients]
-    found = outer.gradient(gradients, outside, output_gradients=list(vectors))
-    return [_dense(gradient) for gradient in found]
+
+    def derivatives(places, vectors):
+        outside = [values[index] for index in places]
+        found = outer.gradient(gradients, outside, output_gradients=list(vectors))
+        return [_dense(gradient) for gradient in found]
+
+    return derivatives
 
 
 def _reached(support, values, places):
