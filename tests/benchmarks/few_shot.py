@@ -134,7 +134,9 @@ def omniglot(ways, arguments):
         "BOIL": part(maml, rate=rate, steps=steps, tasks=tasks, cls=ml.BOIL),
         "MetaSGD": part(maml, rate=0.1, steps=1, tasks=tasks, cls=ml.MetaSGD),
         "MAMLPlusPlus": part(maml_plus_plus, rate=0.1, steps=3, tasks=tasks),
-        "ImplicitMAML": part(maml, rate=0.1, steps=16, tasks=8, cls=ml.ImplicitMAML),
+        "ImplicitMAML": part(
+            maml, rate=0.1, steps=16, tasks=8, cls=ml.ImplicitMAML, inner_clipnorm=None
+        ),
         "Reptile": part(reptile),
         "ProtoMAML": part(maml, rate=0.02, steps=1, tasks=tasks, cls=ml.ProtoMAML),
         "ProtoNet": part(stepless, tasks=2),
