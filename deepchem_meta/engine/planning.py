@@ -143,12 +143,12 @@ def _obstacle(operations: Sequence[tf.Operation], types: Sequence[str], ragged: 
     """Name what speaks against compiling a task with XLA, if anything does."""
     if ragged:
         return "batches whose shapes differ"
-    known: dict[str, bool] = {}
-    for operation in operations:
-        tensors = [output for output in operation.outputs if output.dtype != tf.resource]
-        shaped = all(tensor.shape.is_fully_defined() for tensor in tensors)
-        if not shaped and not _needs_no_data(operation, known):
-            return f"an unknown shape, from the op {operation.type}"
+    unshaped = [operation for operation in operations if not _has_shapes(operation)]
+    if unshaped:
+        decided = _decided_by_shapes(unshaped[0].graph)
+        for operation in unshaped:
+            if operation.name not in decided:
+                return f"an unknown shape, from the op {operation.type}"
     on_cpu = not tf.config.list_logical_devices("GPU")
     for name in types:
         if _is_stateful(name):
@@ -162,27 +162,31 @@ def _obstacle(operations: Sequence[tf.Operation], types: Sequence[str], ragged: 
     return None
 
 
-def _needs_no_data(operation: tf.Operation, known: dict[str, bool]) -> bool:
-    """Say whether constants and shapes are all that an operation computes with.
+def _has_shapes(operation: tf.Operation) -> bool:
+    """Whether all outputs of an operation have a known shape, those that are resources aside."""
+    tensors = [output for output in operation.outputs if output.dtype != tf.resource]
+    return all(tensor.shape.is_fully_defined() for tensor in tensors)
 
-    XLA computes it while it compiles. The gradient of a broadcast works so with the axes to sum
-    over. `known` holds the answers so far, by the names of operations.
+
+def _decided_by_shapes(graph: tf.Graph) -> set[str]:
+    """Return the names of the operations that compute with nothing but constants and shapes.
+
+    XLA computes them while it compiles. The gradient of a broadcast works so with the axes to sum
+    over.
     """
-    if operation.name not in known:
-        shapes_only = operation.type in _SHAPES and all(
-            tensor.shape.is_fully_defined() for tensor in operation.inputs
-        )
-        inputs = [tensor.op for tensor in operation.inputs]
-        known[operation.name] = (
-            operation.type == "Const"
-            or shapes_only
-            or (
-                bool(inputs)
-                and not _is_stateful(operation.type)
-                and all(_needs_no_data(one, known) for one in inputs)
-            )
-        )
-    return known[operation.name]
+    found: set[str] = set()
+    for operation in graph.get_operations():  # each after its inputs
+        inputs = operation.inputs
+        if operation.type in _SHAPES and all(i.shape.is_fully_defined() for i in inputs):
+            decided = True
+        elif inputs:
+            known = all(tensor.op.name in found for tensor in inputs)
+            decided = known and not _is_stateful(operation.type)
+        else:
+            decided = operation.type == "Const"
+        if decided:
+            found.add(operation.name)
+    return found
 
 
 def _nodes(graph: tf.Graph) -> tuple[list, list]:

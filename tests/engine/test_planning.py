@@ -80,6 +80,16 @@ def axes_from_data(x):
     return tf.raw_ops.BroadcastGradientArgs(s0=tf.cast(x[0], tf.int32), s1=tf.shape(x))[0]
 
 
+def test_unknown_shape_after_a_long_way():
+    def long(x):
+        for _ in range(1500):
+            x = x + x
+        return tf.boolean_mask(x, x > 0)
+
+    concrete = tf.function(long, autograph=False).get_concrete_function(tf.TensorSpec((4, 4)))
+    assert "unknown shape" in choose_plan(concrete, **AUTO).reason
+
+
 def test_only_tasks_that_change_state_are_strictly_in_turn():
     for function, ordered in ((counted, True), (lambda x: x @ dense, False), (branch, False)):
         concrete = tf.function(function).get_concrete_function(tf.TensorSpec((4, 4)))
