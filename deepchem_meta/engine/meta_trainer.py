@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from deepchem_meta.engine.batches import Layout
 from deepchem_meta.engine.inner_loop import no_second_derivative
+from deepchem_meta.engine.measures import Measures
 from deepchem_meta.engine.meta_step import (
     CallShape,
     Execution,
@@ -28,7 +29,7 @@ from deepchem_meta.engine.optimizer import MetaOptimizer, accumulation_dtype
 from deepchem_meta.engine.planning import agree, choose_plan, draws_random_numbers
 from deepchem_meta.engine.sampling import Episodes
 from deepchem_meta.engine.state import ModelState
-from deepchem_meta.engine.sum_over_tasks import Plan, SumOverTasks, task_keys
+from deepchem_meta.engine.sum_over_tasks import Plan
 from deepchem_meta.engine.tracing import quiet_tensorflow
 from deepchem_meta.engine.writes import check_graph
 
@@ -102,7 +103,8 @@ class MetaTrainer:
         self._state = list(state)
         self._seed = seed
         self._gradient = tf.function(functions.gradient, autograph=functions.autograph)
-        self._measure = tf.function(functions.measure, autograph=functions.autograph)
+        measure = tf.function(functions.measure, autograph=functions.autograph)
+        self._measures = Measures(measure, seed)
         self._together = functions.together
         self._phases = functions.phases
         self._explain = functions.explain
@@ -111,7 +113,6 @@ class MetaTrainer:
         self._relaxed: Layout | None = None
         self._steps: dict[tuple[CallShape, int], MetaStep] = {}
         self._plans: dict[tuple[Layout, int, int], Plan] = {}
-        self._measures: dict[tuple[Layout, int], Callable] = {}
         #: How long a meta-step took in the last call.
         self.seconds_a_step: float = _SECONDS_A_CALL
 
@@ -201,41 +202,8 @@ class MetaTrainer:
         """Return means of what `TaskFunctions.measure` gives over the first meta-step's tasks."""
         first = episodes.slice(0, 1)
         layout, _, _ = next(self._stretches(first))
-        self._step(layout, first, numbers, capacity)  # so that its errors come first
-        known = layout, first.tasks
-        if known not in self._measures:
-            self._measures[known] = self._measure_function(layout, first.tasks, numbers)
-        data = tf.nest.map_structure(tf.convert_to_tensor, first.pack(layout, 1))
-        given = {name: tf.constant(value, tf.float64) for name, value in numbers.items()}
-        sums = self._measures[known](data, given)
-        return {name: float(value) / first.tasks for name, value in sums.items()}
-
-    def _measure_function(
-        self, layout: Layout, tasks: int, numbers: dict[str, float]
-    ) -> tf.types.experimental.ConcreteFunction:
-        """Return the function that sums what is measured over the tasks of a meta-step.
-
-        A loop without XLA: it is seldom called, and compiling takes longer than it saves.
-        """
-        scalars = {name: tf.TensorSpec((), tf.float64) for name in numbers}
-        one = self._measure.get_concrete_function(
-            *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64)
-        )
-        looped = self.plan._replace(vectorized=False, together=False)
-        over_tasks = SumOverTasks(layout, tasks, looped)
-
-        def total(data, given):
-            return over_tasks(
-                lambda support, query, key: self._measure(support, query, given, key),
-                {name: tf.zeros((), tf.float64) for name in one.structured_outputs},
-                data,
-                tf.constant(0),
-                task_keys(self._seed, self._optimizer.step, tasks),
-            )
-
-        return tf.function(total, autograph=False).get_concrete_function(
-            over_tasks.specs(1), scalars
-        )
+        step = self._step(layout, first, numbers, capacity)  # its errors come first
+        return self._measures(first, layout, step.plan, numbers, self.step)
 
     def _stretches(self, episodes: Episodes) -> Iterator[tuple[Layout, int, int]]:
         """Yield (layout, start, stop) for the stretches of meta-steps that share a function."""
