@@ -25,12 +25,20 @@ class Measures:
         ``(support, query, numbers, key) -> values``, a dict of float64 scalars.
     seed : tf.Variable
         An int64 scalar, for random numbers.
+    task_batch_size : int, optional
+        How many tasks at most to take at once.
     """
 
-    def __init__(self, function: tf.types.experimental.PolymorphicFunction, seed: tf.Variable):
+    def __init__(
+        self,
+        function: tf.types.experimental.PolymorphicFunction,
+        seed: tf.Variable,
+        task_batch_size: int | None = None,
+    ):
         self._function = function
         self._seed = seed
-        self._traced: dict[tuple[Layout, int], Callable] = {}
+        self._task_batch_size = task_batch_size
+        self._traced: dict[tuple[Layout, int, bool], Callable] = {}
 
     def __call__(
         self, episodes: Episodes, layout: Layout, plan: Plan, numbers: dict[str, float], step: int
@@ -49,8 +57,13 @@ class Measures:
             The algorithm's numbers that may change between calls.
         step : int
             Meta-steps taken before, for the tasks' keys.
+
+        Returns
+        -------
+        dict of float
+            By the names that the function gives.
         """
-        known = layout, episodes.tasks
+        known = layout, episodes.tasks, plan.ordered
         if known not in self._traced:
             self._traced[known] = self._trace(layout, episodes.tasks, plan, numbers)
         data = tf.nest.map_structure(tf.convert_to_tensor, episodes.pack(layout, 1))
@@ -67,7 +80,8 @@ class Measures:
             *layout.specs(), scalars, tf.TensorSpec((3,), tf.int64)
         )
         names = list(one.structured_outputs)
-        over_tasks = SumOverTasks(layout, tasks, plan._replace(vectorized=False, together=False))
+        looped = plan._replace(vectorized=False, together=False)
+        over_tasks = SumOverTasks(layout, tasks, looped, self._task_batch_size)
 
         def total(data, given, step):
             return over_tasks(

@@ -104,7 +104,7 @@ class MetaTrainer:
         self._seed = seed
         self._gradient = tf.function(functions.gradient, autograph=functions.autograph)
         measure = tf.function(functions.measure, autograph=functions.autograph)
-        self._measures = Measures(measure, seed)
+        self._measures = Measures(measure, seed, execution.task_batch_size)
         self._together = functions.together
         self._phases = functions.phases
         self._explain = functions.explain
@@ -268,6 +268,7 @@ class MetaTrainer:
         plain = plan._replace(
             vectorized=wanted.task_execution == "vectorized", jit_compile=wanted.jit_compile is True
         )
+        # One pass is faster than XLA's loop, which gives way unless it was asked for.
         compiled = plan.jit_compile and (plan.vectorized or wanted.jit_compile is True)
         if not compiled and self._can_run_together(layout, tasks, numbers):
             plan = plan._replace(together=True, jit_compile=False)

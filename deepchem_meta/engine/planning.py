@@ -14,15 +14,18 @@ from deepchem_meta.engine.sum_over_tasks import TASKS_AT_ONCE, Plan
 
 __all__ = ["agree", "choose_plan", "draws_random_numbers"]
 
-# From here on a loop is faster on a CPU: each task has its own copy of the variables, and those of
-# one task at a time stay in the cache. 8 tasks of 25 + 25 examples, 3 inner steps, ms vectorised
-# and looped, both with XLA: 1.3 and 1.7 with 9 KiB of variables, 5.5 and 6.4 with 131, 12 and 13
-# with 388, 24 and 26 with 1,004, 49 and 35 with 2,060, 257 and 224 with 9,226.
+# With many variables a loop is faster on a CPU: each task has its own copy of them, and those of
+# one task at a time stay in the cache. 8 tasks of 25 + 25 examples, 3 inner steps of MAML, two
+# cores, ms vectorised and looped, both with XLA: 1.3 and 1.7 with 9 KiB of variables, 5.5 and 6.4
+# with 131, 12 and 13 with 388, 24 and 26 with 1,004, 49 and 35 with 2,060, 257 and 224 with 9,226.
+# Implicit MAML, which holds more copies, is slower vectorised from 388 KiB on (46 and 40).
 _MOST_BYTES_VECTORIZED = 2**19
 
-# XLA's loop takes one task at a time, TensorFlow's one a core. On two cores XLA's is the faster
-# (35 and 47 ms in the example above with 2,060 KiB); more cores give TensorFlow's more.
-_MOST_CORES_COMPILED = 2
+# XLA's loop takes one task at a time, TensorFlow's one a core. On two cores XLA's is the faster (26
+# and 29 ms in the example above with 1,004 KiB). More cores speed up TensorFlow's, by how much was
+# not measured: there the limit is lower, and what lies above it is not compiled.
+_FEW_CORES = 2
+_MOST_BYTES_ON_MORE_CORES = 2**16
 
 _RANDOM = "StatelessRandom"
 _READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarHandleOp"}
@@ -78,16 +81,16 @@ def choose_plan(
     obstacle = _obstacle(reached, types, ragged)
     if shares_cpu:
         obstacle = "to share the CPU with those of other replicas"
-    large = nbytes > _MOST_BYTES_VECTORIZED and not tf.config.list_logical_devices("GPU")
+    few = TASKS_AT_ONCE <= _FEW_CORES
+    most = _MOST_BYTES_VECTORIZED if few else _MOST_BYTES_ON_MORE_CORES
+    large = nbytes > most and not tf.config.list_logical_devices("GPU")
     asked = task_execution != "auto" or jit_compile != "auto"
     vectorized = task_execution == "vectorized"
     if task_execution == "auto":
         vectorized = obstacle is None and not large
     jit = jit_compile
     if jit_compile == "auto":
-        jit = obstacle is None and (
-            vectorized or not large or TASKS_AT_ONCE <= _MOST_CORES_COMPILED
-        )
+        jit = obstacle is None and (vectorized or few or not large)
     if obstacle is None and large:
         obstacle = f"{nbytes // 1024} KiB of variables"
     if vectorized and ragged:

@@ -64,8 +64,9 @@ class ImplicitMAML(MAML):
         With 0, each inner step is pulled, at test too, and the formula is the exact one above.
     inner_clipnorm : float or None, default 2.0
         The gradients of an inner step are scaled down to this norm, as in `MAML`. The meta-gradient
-        does not see the path, so nothing else keeps the inner loop from diverging. The authors'
-        code, for classification alone, does not clip: None.
+        does not see the path, so nothing else keeps the inner loop from diverging on curves. The
+        authors' code, for classification alone, does not clip: None, with which images are learned
+        faster.
     reduction : {"sum", "mean"}, default "mean"
         Of the meta-gradients over tasks.
     **options
@@ -206,19 +207,19 @@ class ImplicitMAML(MAML):
         ]
 
         softness = self._regularization + 10 * self._damping
-        derivatives = second_derivatives(support, adapted, moved, fixed)
-
-        def scaled_derivative(places, vectors):
-            found = derivatives(places, vectors)
-            return [None if part is None else part / softness for part in found]
+        curvature = second_derivatives(support, adapted, moved, moved)
 
         def product(vectors):
             """Multiply by the matrix over 1 + damping, so that vectors without curvature stay."""
-            return _add(vectors, 1 / (1 + self._damping), scaled_derivative(moved, vectors))
+            bent = _divided(curvature(vectors), softness)
+            return _add(vectors, 1 / (1 + self._damping), bent)
 
         solved = conjugate_gradients(product, right, self._cg_steps)
         solved = [part / (1 + self._damping) for part in solved]
-        shifts = scaled_derivative(fixed, solved) if fixed else []
+        shifts = []
+        if fixed:
+            shift = second_derivatives(support, adapted, moved, fixed)
+            shifts = _divided(shift(solved), softness)
         by_fixed = _add(gradients[len(moved) :], -1.0, shifts)
         check_second_derivatives()
         return [*solved, *by_fixed]
@@ -238,7 +239,7 @@ def _check_unbounded(model: LearnerModel, adapt_variables: Any) -> None:
 
 def second_derivatives(
     support: TaskBatch, values: list[tf.Tensor], first: list[int], second: list[int]
-) -> Callable[[list[int], list[tf.Tensor]], list[tf.Tensor | None]]:
+) -> Callable[[list[tf.Tensor]], list[tf.Tensor | None]]:
     r"""Return a function that gives :math:`\nabla_s (\nabla_f S \cdot v)` for the support loss S.
 
     The gradient of S is traced once, for all calls of the function.
@@ -250,26 +251,24 @@ def second_derivatives(
     values : list of tf.Tensor
         Where it is taken.
     first, second : list of int
-        The places of f, and all those that s may have, among `values`.
+        The places of f and of s among `values`.
 
     Returns
     -------
     callable
-        ``(places, vectors) -> derivatives``: s as places, which are among `first` and `second`; v,
-        a vector for each of `first`. The result has a tensor for each of `places`, and None where
-        the gradient does not depend on it.
+        ``vectors -> derivatives``: v, a vector for each of `first`; a tensor for each of `second`,
+        and None where the gradient does not depend on it.
     """
-    inside = [values[index] for index in first]
+    inside, outside = ([values[index] for index in places] for places in (first, second))
     with tf.GradientTape(persistent=True) as outer:
-        outer.watch([*inside, *(values[index] for index in second)])
+        outer.watch(outside)
         with tf.GradientTape() as inner:
             inner.watch(inside)
             loss = support.loss(list(values))
         gradients = inner.gradient(loss, inside, unconnected_gradients="zero")
         gradients = [_dense(gradient) for gradient in gradients]
 
-    def derivatives(places, vectors):
-        outside = [values[index] for index in places]
+    def derivatives(vectors):
         found = outer.gradient(gradients, outside, output_gradients=list(vectors))
         return [_dense(gradient) for gradient in found]
 
@@ -283,6 +282,11 @@ def _reached(support, values, places):
         loss = support.loss(values)
     gradients = tape.gradient(loss, [values[index] for index in places])
     return [index for index, found in zip(places, gradients, strict=True) if found is not None]
+
+
+def _divided(tensors, divisor):
+    """Return tensors over a number, None as it is."""
+    return [None if tensor is None else tensor / divisor for tensor in tensors]
 
 
 def _dense(gradient):

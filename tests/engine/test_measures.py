@@ -20,8 +20,9 @@ def episodes(sizes):
     return Episodes(1, len(sizes), (support,), (query,))
 
 
+@pytest.mark.parametrize("at_once", [None, 1])
 @pytest.mark.parametrize("sizes", [[3] * TASKS, [1, 4, 2, 3, 5]])
-def test_means_over_tasks(sizes):
+def test_means_over_tasks(sizes, at_once):
     """NumPy's mean over the tasks is the oracle, and the keys are those of the step."""
     traces = []
 
@@ -30,7 +31,8 @@ def test_means_over_tasks(sizes):
         total = tf.reduce_sum(support[0]) * query[0] * numbers["factor"]
         return {"total": total, "key": tf.cast(tf.reduce_sum(key), tf.float64)}
 
-    measures = Measures(tf.function(function, autograph=False), tf.Variable(7, dtype=tf.int64))
+    seed = tf.Variable(7, dtype=tf.int64)
+    measures = Measures(tf.function(function, autograph=False), seed, at_once)
     drawn = episodes(sizes)
     layout = drawn.layouts()[0]
     for factor, step in ((1.0, 0), (2.0, 30)):

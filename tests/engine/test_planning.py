@@ -54,12 +54,23 @@ def test_rule_gives_way_to_what_is_asked():
     assert plan[:2] == (True, False) and "as asked" in plan.reason
 
 
-@pytest.mark.parametrize(("cores", "compiled"), [(1, True), (2, True), (16, False)])
-def test_large_models_are_looped(monkeypatch, cores, compiled):
+@pytest.mark.parametrize(
+    ("cores", "kibibytes", "plan"),
+    [
+        (1, 976, (False, True)),
+        (2, 976, (False, True)),
+        (2, 500, (True, True)),
+        (16, 976, (False, False)),
+        (16, 100, (False, False)),
+        (16, 50, (True, True)),
+    ],
+)
+def test_large_models_are_looped(monkeypatch, cores, kibibytes, plan):
     monkeypatch.setattr(planning, "TASKS_AT_ONCE", cores)
     concrete = tf.function(lambda x: x @ dense).get_concrete_function(tf.TensorSpec((4, 4)))
-    plan = choose_plan(concrete, **{**AUTO, "nbytes": 10**6})
-    assert plan[:2] == (False, compiled) and "976 KiB of variables" in plan.reason
+    found = choose_plan(concrete, **{**AUTO, "nbytes": kibibytes * 1024})
+    assert found[:2] == plan
+    assert found.vectorized or f"{kibibytes} KiB of variables" in found.reason
 
 
 def test_large_models_with_convolutions_are_not_compiled():

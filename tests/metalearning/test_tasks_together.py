@@ -7,6 +7,7 @@ from keras import layers
 from learners import Classes, episodes
 
 import deepchem_meta as dc
+from deepchem_meta.engine import planning
 from deepchem_meta.metalearning import KerasLearner, MatchingNet, ProtoMAML, ProtoNet
 from deepchem_meta.metalearning import RidgeRegressionHead as Ridge
 from deepchem_meta.tasks import FewShotClassificationTasks, SinusoidTasks
@@ -192,3 +193,20 @@ def test_batches_of_different_length_run_one_after_the_other():
     (x, y), query = tasks().sample(2, np.random.default_rng(0))
     made.meta_gradient((x, y), (*query, np.ones(query[1].shape, "float32")))
     assert not made.execution_plan.together
+
+
+@pytest.mark.parametrize(
+    ("parts", "options", "together", "compiled"),
+    [
+        ((), {}, True, False),
+        ((), {"jit_compile": True}, False, True),
+        ((layers.BatchNormalization(dtype="float64"),), {}, False, True),
+    ],
+)
+def test_one_pass_goes_before_the_loop_of_xla(monkeypatch, parts, options, together, compiled):
+    """Of a model that is too large to be vectorised, on few cores."""
+    monkeypatch.setattr(planning, "_MOST_BYTES_VECTORIZED", 0)
+    monkeypatch.setattr(planning, "TASKS_AT_ONCE", 2)
+    made, _ = trained(ProtoNet, learner(*parts), options, steps=1)
+    plan = made.execution_plan
+    assert (plan.vectorized, plan.jit_compile, plan.together) == (False, compiled, together)
