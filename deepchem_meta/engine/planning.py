@@ -45,11 +45,12 @@ def choose_plan(
 ) -> Plan:
     """Choose how the tasks of a meta-step run.
 
-    Vectorised with XLA is fastest for small dense models. On a CPU it is not for large ones, nor
-    for convolutions: with each task's own weights, XLA's loops are 8 times slower than
-    TensorFlow's kernels, and `tf.vectorized_map` has no rule for a filter's gradient. It is wrong
-    in silence where a shape depends on the data (a `tf.boolean_mask` gave a loss of 1.59 for
-    1.26), and stateful ops run twice for eight tasks instead of eight times.
+    Vectorised with XLA is fastest for small models. On a CPU it is not for large ones, whose tasks
+    run in a loop, compiled on few cores; nor for convolutions: with each task's own weights, XLA's
+    loops are 8 times slower than TensorFlow's kernels, and `tf.vectorized_map` has no rule for a
+    filter's gradient. It is wrong in silence where a shape depends on the data (a
+    `tf.boolean_mask` gave a loss of 1.59 for 1.26), and stateful ops run twice for eight tasks
+    instead of eight times.
 
     Parameters
     ----------

@@ -57,7 +57,8 @@ class Posterior(NamedTuple):
     logs: tf.Tensor
 
 
-_LOGS = 6  # the place of `Posterior.logs` in a head, which may go on
+# In a head, which may go on with what is about classes.
+_LOGS = list(Posterior.__annotations__).index("logs")
 
 
 class GaussianProcessHead(EmbeddingAlgorithm):

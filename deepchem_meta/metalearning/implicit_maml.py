@@ -211,16 +211,14 @@ class ImplicitMAML(MAML):
 
         def product(vectors):
             """Multiply by the matrix over 1 + damping, so that vectors without curvature stay."""
-            bent = _divided(curvature(vectors), softness)
-            return _add(vectors, 1 / (1 + self._damping), bent)
+            return _add(vectors, 1 / (softness * (1 + self._damping)), curvature(vectors))
 
         solved = conjugate_gradients(product, right, self._cg_steps)
         solved = [part / (1 + self._damping) for part in solved]
-        shifts = []
+        by_fixed = []
         if fixed:
-            shift = second_derivatives(support, adapted, moved, fixed)
-            shifts = _divided(shift(solved), softness)
-        by_fixed = _add(gradients[len(moved) :], -1.0, shifts)
+            shifts = second_derivatives(support, adapted, moved, fixed)(solved)
+            by_fixed = _add(gradients[len(moved) :], -1 / softness, shifts)
         check_second_derivatives()
         return [*solved, *by_fixed]
 
@@ -282,11 +280,6 @@ def _reached(support, values, places):
         loss = support.loss(values)
     gradients = tape.gradient(loss, [values[index] for index in places])
     return [index for index, found in zip(places, gradients, strict=True) if found is not None]
-
-
-def _divided(tensors, divisor):
-    """Return tensors over a number, None as it is."""
-    return [None if tensor is None else tensor / divisor for tensor in tensors]
 
 
 def _dense(gradient):

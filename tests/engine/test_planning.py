@@ -21,6 +21,15 @@ def branch(x):
     return tf.cond(tf.reduce_sum(x) > 0, lambda: x, lambda: -x)
 
 
+def axes_of_a_broadcast(x):
+    a, b = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(x[0]))
+    return tf.reduce_sum(x, axis=tf.ensure_shape(tf.concat([a, b], 0), (1,)))
+
+
+def axes_from_data(x):
+    return tf.raw_ops.BroadcastGradientArgs(s0=tf.cast(x[0], tf.int32), s1=tf.shape(x))[0]
+
+
 @pytest.mark.parametrize(
     ("function", "obstacle"),
     [
@@ -31,8 +40,8 @@ def branch(x):
         (lambda x: tf.boolean_mask(x, x > 0), "unknown shape"),
         (lambda x: tf.where(x > 0), "unknown shape"),
         (lambda x: tf.unique(x[0])[0], "unknown shape"),
-        (lambda x: axes_of_a_broadcast(x), None),
-        (lambda x: axes_from_data(x), "unknown shape"),
+        (axes_of_a_broadcast, None),
+        (axes_from_data, "unknown shape"),
         (lambda x: x * tf.random.uniform((4,)), "the stateful op RandomUniform"),
         (lambda x: counted(x), "the stateful op AssignAddVariableOp"),
         (branch, "control flow"),
@@ -80,15 +89,6 @@ def test_large_models_with_convolutions_are_not_compiled():
     concrete = tf.function(convolution).get_concrete_function(tf.TensorSpec((4, 4)))
     plan = choose_plan(concrete, **{**AUTO, "nbytes": 10**6})
     assert plan[:2] == (False, False) and "a convolution" in plan.reason
-
-
-def axes_of_a_broadcast(x):
-    a, b = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(x[0]))
-    return tf.reduce_sum(x, axis=tf.ensure_shape(tf.concat([a, b], 0), (1,)))
-
-
-def axes_from_data(x):
-    return tf.raw_ops.BroadcastGradientArgs(s0=tf.cast(x[0], tf.int32), s1=tf.shape(x))[0]
 
 
 def test_unknown_shape_after_a_long_way():
